@@ -1,0 +1,105 @@
+/* core.h -- everything one core owns hangs from this struct.
+ *
+ * What      A pinned thread, its I/O, its rings, timers, fibers and tasks, and the state
+ *           of the rooms above, which the engine only points to. There is no other state:
+ *           the one thread-local is core_current(), which the simulator switches.
+ * Loop      rings -> completions -> tasks and fibers by class -> timers -> publish rings
+ *           -> one send for each dirty connection -> one io_poll(). See reactor.c.
+ */
+#pragma once
+
+#include "engine/base/compiler.h"
+#include "engine/base/list.h"
+#include "engine/core/message.h"
+#include "engine/core/timer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CORES_MAX = 64 };
+
+/* Who goes first when there is more work than time. */
+enum class {
+	CLASS_FOREGROUND,
+	CLASS_QUERY,
+	CLASS_BACKGROUND,
+	CLASS_COUNT
+};
+
+/* Work for a later moment of this core; lies inside its owner. `run` may make it ready
+ * again. A background task does at most about 100 us at a time. */
+struct task {
+	struct link link; /* zeroed: not ready */
+	void (*run)(struct core *core, struct task *task);
+	const char *name; /* for the stall log */
+};
+
+/* Told once a turn, before the loop publishes and sleeps: flushes what the turn left. */
+struct turn_end {
+	struct link link;
+	void (*run)(struct core *core, struct turn_end *hook);
+};
+
+struct core {
+	uint16_t id;
+	uint16_t n_cores;
+	bool stopping;          /* the drain has begun */
+	bool stopped;           /* leave the loop */
+	uint64_t now_ns;        /* monotonic, read once a turn (core_refresh_clock() more often) */
+	int64_t wall_us;        /* read once a turn */
+	struct io *io;
+	struct machine *machine; /* all cores, and what they share; read-only while serving */
+	struct timer_wheel timers;
+	struct fiber_pool *fibers;
+	struct reactor *reactor; /* the loop's own state */
+	uint64_t *metrics;       /* engine/metrics: counters of this core */
+	const struct settings *settings; /* the version this core has seen */
+	/* The rooms above: */
+	struct network *network;   /* engine/net: connections and listeners */
+	struct shard *shard;       /* storage: keys and what belongs to them */
+	struct commands *commands; /* query/commands: this core's share of the command state */
+	void *simulated;           /* tests/sim */
+};
+
+/* The cores of one server. */
+struct machine {
+	uint16_t n_cores;
+	struct core *cores[CORES_MAX];
+	uint64_t started_ns;
+	int64_t started_wall_us;
+	struct ring *rings;      /* n_cores * n_cores */
+	struct placement *placement;
+};
+
+struct core *core_current(void);
+void core_set_current(struct core *core);
+
+/* Makes `task` ready. Fine if it already is. */
+void core_ready(struct core *core, struct task *task, enum class class);
+void core_forget(struct core *core, struct task *task);
+
+void core_at_turn_end(struct core *core, struct turn_end *hook);
+
+/* Reads the clocks again: after waiting in long work. */
+void core_refresh_clock(struct core *core);
+
+/* 64 bits from the core's own generator, seeded once through io_random(). */
+uint64_t core_random(struct core *core);
+
+/* ---- life ----------------------------------------------------------------------- */
+
+struct machine *machine_new(uint16_t n_cores) must_check;
+void machine_free(struct machine *machine);
+
+/* Joins a core, with an io of its own, to the machine: on the thread that will run it. */
+struct core *core_new(struct machine *machine, uint16_t id, struct io *io) must_check;
+void core_free(struct core *core);
+
+/* The loop, a stage at a time, so that the simulator can let other cores run between any
+ * two. ARM announces the sleep, CHECK looks at the rings once more: without it, a message
+ * published between the last drain and the announcement would wait for ever. */
+enum reactor_stage { REACTOR_WORK, REACTOR_ARM, REACTOR_CHECK, REACTOR_SLEEP, REACTOR_STOPPED };
+enum reactor_stage reactor_step(struct core *core);
+
+/* Steps until core->stopped. */
+void reactor_run(struct core *core);
