@@ -27,6 +27,13 @@ struct kernel_variant {
 	kernel_fn *run;
 };
 
+/* How many forms every kernel has: three on x86-64, the scalar one alone elsewhere. */
+#ifdef __x86_64__
+enum { KERNEL_VARIANTS = 3 };
+#else
+enum { KERNEL_VARIANTS = 1 };
+#endif
+
 uint32_t cpu_features(void);
 
 /* Chooses the best form of every kernel for `features` (cpu_features(), or less). */

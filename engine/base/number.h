@@ -1,0 +1,25 @@
+/* number.h -- numbers to text and back, in the forms that the wires demand. */
+#pragma once
+
+#include "engine/base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { INTEGER_TEXT_MAX = 20, REAL_TEXT_MAX = 5 * 1024 };
+
+/* Decimal digits of `value` into `out`; returns how many. */
+size_t integer_format(int64_t value, char out[INTEGER_TEXT_MAX]);
+
+/* Only the form integer_format() writes: no spaces, no '+', no leading zeros, no "-0". */
+bool integer_parse(struct slice text, int64_t *out);
+
+/* The shortest decimal that reads back as `value` ("3", "0.1", "1e+21", "inf", "nan"),
+ * as Redis' RESP3 doubles. */
+size_t real_format(double value, char out[32]);
+
+/* Whole text as strtold() reads it, without leading spaces, "nan" or an empty text. */
+bool real_parse(struct slice text, long double *out);
+
+/* 17 digits at most, trailing zeros cut, never an exponent: INCRBYFLOAT's result. */
+size_t real_format_plain(long double value, char out[REAL_TEXT_MAX]);

@@ -1,0 +1,121 @@
+/* connection.h -- a client's byte stream between a socket and a protocol.
+ *
+ * What      Input arrives in chunks and is shown to the protocol as one window of bytes,
+ *           in place where it can be; what is left over is carried. Output gathers in one
+ *           buffer and leaves as one send for each turn of the loop. TLS, where the
+ *           listener asks for it, sits in between and is not seen here.
+ * Lifetime  The protocol may hold a connection (connection_hold) while others still read
+ *           its input or write its answers; it is freed when closed and not held.
+ * Limits    While more than `output_soft` bytes wait to be sent, the protocol is not given
+ *           input. Beyond `output_hard` the connection is closed. Unauthenticated
+ *           connections have small limits on both sides (connection_trust() lifts them).
+ * Owner     The core it was placed on when accepted, for ever.
+ */
+#pragma once
+
+#include "engine/base/buf.h"
+#include "engine/base/list.h"
+#include "engine/io/io.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct core;
+struct connection;
+struct tls;
+struct tls_context;
+
+/* One wire. Rows are const structs, one beside each protocol's code. */
+struct protocol {
+	const char *name;
+	size_t connection_size; /* of the struct that begins with struct connection; zeroed when opened */
+	void (*opened)(struct connection *connection);
+	/* Input grew, or may be taken again. Takes what is whole with connection_consume(). */
+	void (*input)(struct connection *connection);
+	/* The peer has sent all; what is in the window is all there will ever be. */
+	void (*ended)(struct connection *connection);
+	/* The server stops: finish what runs and call connection_close(). */
+	void (*drain)(struct connection *connection);
+	/* Nothing refers to the connection any more; let go of what it owns. */
+	void (*closed)(struct connection *connection);
+};
+
+/* Bytes sent from elsewhere than the output buffer; `sent` is called once when they were
+ * sent or will never be. It belongs before byte `at` of the buffer. */
+struct splice {
+	size_t at;
+	struct slice bytes;
+	void (*sent)(struct connection *connection, struct splice *splice);
+	void *object;
+	uint16_t core;
+};
+
+struct connection {
+	struct io_socket socket;
+	struct core *core;
+	const struct protocol *protocol;
+	struct tls *tls;         /* NULL: plain */
+	uint64_t id;             /* unique in the server */
+	uint64_t opened_ns;      /* monotonic */
+	uint64_t input_ns;       /* of the last input */
+	struct link all;         /* of this core's connections */
+	struct link dirty;       /* output waits for the end of the turn */
+	/* Input: the window is the chunk from chunk_at, or the carry buffer from carry_at. */
+	struct io_chunk chunk;   /* ptr NULL: none */
+	uint32_t chunk_at;
+	uint32_t n_waiting;      /* chunks that wait behind the window */
+	struct io_chunk waiting[4];
+	size_t carry_at;
+	struct buf carry;
+	/* Output: gathered, and in flight. */
+	struct buf out;
+	struct buf out_splices;  /* of struct splice */
+	struct buf sending;
+	struct buf sending_splices;
+	struct sending *flight;  /* iovecs of the send in flight; NULL: none */
+	uint64_t bytes_in, bytes_out;
+	uint32_t holds;
+	uint16_t listener;       /* index of the listener it came by */
+	bool trusted;
+	bool in_input;           /* protocol->input() is on the stack */
+	bool paused;             /* receiving is paused */
+	bool ended;              /* the peer has sent all */
+	bool closing;            /* no more input; close when the output is out */
+	bool dead;               /* the socket is being closed */
+	bool socket_gone;        /* ... and is */
+	bool blocked;            /* the protocol asked for no input (connection_block) */
+};
+
+/* The bytes not yet consumed. They stay where they are until consumed, closed, or, if the
+ * connection is not held, until the next input. */
+struct slice connection_input(const struct connection *connection);
+void connection_consume(struct connection *connection, size_t n);
+
+/* Asks for no calls of input() until unblocked: a request is at work whose input bytes
+ * must stay in place. Unblocking calls input() from a task if there is some. */
+void connection_block(struct connection *connection);
+void connection_unblock(struct connection *connection);
+
+/* The output buffer; append, then say so. */
+static inline struct buf *connection_out(struct connection *connection) { return &connection->out; }
+void connection_written(struct connection *connection);
+
+/* Adds bytes by reference at the end of the output so far. */
+void connection_splice(struct connection *connection, struct splice splice);
+
+/* Bytes that wait to be sent, spliced ones included. */
+size_t connection_unsent(const struct connection *connection);
+
+void connection_hold(struct connection *connection);
+void connection_release(struct connection *connection);
+
+/* Sends what waits, then closes; no more input is taken. */
+void connection_close(struct connection *connection);
+/* Closes at once. */
+void connection_abort(struct connection *connection);
+
+/* The client has proven who it is: the usual limits apply. */
+void connection_trust(struct connection *connection);
+
+/* "127.0.0.1:50000" of the peer or of this side, into `out`. */
+void connection_address(struct connection *connection, bool local, char *out, size_t size);

@@ -1,0 +1,61 @@
+/* parse.h -- RESP requests: bytes in, arguments out.
+ *
+ * What      Takes one command at a time off the front of a window: an array of bulk
+ *           strings, or an inline line with Redis' quoting. Arguments point into the
+ *           window (inline ones with escapes into `unquoted`); nothing is copied.
+ * State     Incremental and restartable at every byte: a half command costs no second
+ *           look at what was already understood. Positions are kept as offsets, so the
+ *           window may move between calls as long as its bytes stay the same.
+ * Errors    Redis' own texts ("ERR Protocol error: invalid bulk length"); after one the
+ *           connection is of no more use and is closed once the error is sent.
+ */
+#pragma once
+
+#include "engine/base/buf.h"
+#include "engine/base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum resp_parsed {
+	RESP_COMMAND, /* args hold one; `used` bytes of the window are its */
+	RESP_NOTHING, /* an empty line or array: `used` bytes to drop, no answer */
+	RESP_PARTIAL, /* more bytes are needed */
+	RESP_BROKEN,  /* `error` says why */
+};
+
+struct resp_limits {
+	uint64_t bulk_max;      /* longest argument: proto-max-bulk-len, or 16 KiB before authentication */
+	uint32_t arguments_max; /* 1024 * 1024, or 10 before authentication */
+	uint32_t inline_max;    /* 64 KiB */
+	bool authenticated;     /* chooses the error texts */
+};
+
+/* Where one argument lies, as offsets: the window may move while a command is partial. */
+struct resp_place {
+	uint64_t at;
+	uint32_t len;
+	bool unquoted; /* in `unquoted`, not in the window */
+};
+
+struct resp_parser {
+	struct buf places;      /* of struct resp_place: arguments understood so far */
+	struct buf unquoted;
+	uint64_t at;            /* bytes of the window understood so far */
+	int64_t arguments_left; /* of a multi-bulk; 0: at a command's start */
+	int64_t bulk_left;      /* length of the argument being awaited, -1: its header */
+	const char *error;      /* "Protocol error: ..." without "ERR " */
+	char error_room[64];
+};
+
+void resp_parser_fini(struct resp_parser *parser);
+
+/* One command off the front of `window`. The fast path: whole multi-bulk commands of up
+ * to `room` arguments are written straight into `args`, touching no heap; *n is their
+ * number. Longer commands, partial ones and inline ones go through `places`, and
+ * resp_arguments() gives them. */
+enum resp_parsed resp_parse(struct resp_parser *parser, const struct resp_limits *limits, struct slice window,
+			    struct slice *args, uint32_t room, uint32_t *n, size_t *used);
+
+/* After RESP_COMMAND with *n > room: writes the *n arguments into `args`. */
+void resp_arguments(const struct resp_parser *parser, struct slice window, struct slice *args);

@@ -1,0 +1,171 @@
+/* command.h -- the Redis command table, and what a command sees when it runs.
+ *
+ * What      One row for each command says everything about it: dispatch, arity, keys,
+ *           flags, documentation, code. The rows of a group lie beside their functions
+ *           (string.c, bitmap.c, keys.c, ...); table.c joins the groups and checks them.
+ * Where     A row with keys runs as shard code on the shard of its keys, to completion.
+ *           A row without keys runs on its connection's core: at once, or in a fiber if
+ *           it is flagged FIBER because it must wait for other cores.
+ *           If the keys of one command lie on several shards, session/spread.c locks
+ *           them, brings their values into a scratch shard, runs the same function
+ *           there, and takes the changes back: rows need not know.
+ * Errors    A command answers exactly one reply: it says it through exec->reply and
+ *           returns OK, or returns an error of the table before it has said anything.
+ * Obeyed    When run() is called, arity is right, keys are hashed, the client may run it,
+ *           and GROWS commands have been admitted under maxmemory.
+ */
+#pragma once
+
+#include "engine/base/err.h"
+#include "engine/base/slice.h"
+#include "query/commands/reply.h"
+#include "storage/keyspace/keyspace.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct core;
+struct command;
+struct session;
+
+/* What the shard must know of the client; copied with each batch. */
+struct client_view {
+	uint64_t client_id;
+	int64_t now_ms;      /* wall time, taken once for the batch */
+	int64_t now_us;
+	uint32_t keyspace;   /* id that SELECT's number stands for */
+	uint16_t db;         /* that number */
+	uint8_t resp;        /* 2 or 3 */
+	bool no_touch;       /* CLIENT NO-TOUCH */
+};
+
+/* A command at work. */
+struct exec {
+	struct core *core;
+	struct shard *shard;              /* of the keys; the core's own for rows without */
+	const struct client_view *client;
+	struct session *session;          /* rows without keys only; else NULL */
+	const struct command *command;
+	const struct slice *argv;         /* argv[0] is the name as the client wrote it */
+	uint32_t argc;
+	struct key first;                 /* the first key, if the row has one */
+	struct reply *reply;
+};
+
+typedef enum err command_fn(struct exec *exec);
+
+enum command_flags {
+	COMMAND_WRITE = 1 << 0,
+	COMMAND_READ = 1 << 1,
+	COMMAND_GROWS = 1 << 2,     /* denied over maxmemory ("denyoom") */
+	COMMAND_ADMIN = 1 << 3,
+	COMMAND_PUBSUB = 1 << 4,
+	COMMAND_NO_SCRIPT = 1 << 5,
+	COMMAND_BLOCKING = 1 << 6,
+	COMMAND_LOADING = 1 << 7,
+	COMMAND_STALE = 1 << 8,
+	COMMAND_FAST = 1 << 9,
+	COMMAND_NO_AUTH = 1 << 10,   /* may run before authentication */
+	COMMAND_NO_MULTI = 1 << 11,
+	COMMAND_FIBER = 1 << 12,     /* waits: run in a fiber */
+	COMMAND_BARRIER = 1 << 13,   /* earlier writes of this connection run first on all shards */
+	COMMAND_SUBSCRIBED = 1 << 14, /* allowed in RESP2 subscriber mode */
+	COMMAND_MOVABLE_KEYS = 1 << 15, /* find_keys() tells them */
+	COMMAND_SKIP_MONITOR = 1 << 16,
+	COMMAND_SKIP_SLOWLOG = 1 << 17,
+	COMMAND_ALL_SLOTS = 1 << 18,  /* its effect is on every key: FLUSHALL, SWAPDB */
+	COMMAND_MAY_REPLICATE = 1 << 19,
+};
+
+/* Key positions as COMMAND INFO gives them: argv[first], argv[first + step], ... up to
+ * argv[last]; negative `last` counts from the end. first 0: no keys. */
+struct key_range {
+	int8_t first, last, step;
+};
+
+/* Documentation of arguments, for COMMAND DOCS; ends with a zeroed row. */
+enum argument_type {
+	ARG_STRING, ARG_INTEGER, ARG_DOUBLE, ARG_KEY, ARG_PATTERN, ARG_UNIX_TIME, ARG_PURE_TOKEN, ARG_ONEOF, ARG_BLOCK
+};
+enum argument_flags { ARG_OPTIONAL = 1, ARG_MULTIPLE = 2, ARG_MULTIPLE_TOKEN = 4 };
+struct command_argument {
+	const char *name;
+	const char *token; /* NULL: none */
+	const char *since; /* NULL: as the command */
+	enum argument_type type;
+	uint8_t flags;
+	const struct command_argument *inner; /* of ONEOF and BLOCK */
+};
+
+struct command {
+	const char *name; /* upper case; a subcommand: "CLIENT|LIST" is {"LIST"} among CLIENT's */
+	int16_t arity;    /* with the name; negative: at least. A subcommand counts its parent */
+	struct key_range keys;
+	uint32_t flags;
+	const char *since;
+	const char *complexity;
+	const char *summary;
+	command_fn *run;
+	const struct command_argument *arguments; /* NULL: none */
+	const struct command *subcommands;        /* ends with a zeroed row; NULL: none */
+	/* For MOVABLE_KEYS: writes the positions of the keys into `out`; their number, or -1
+	 * if the arguments make no sense (the command then says its syntax error). */
+	int (*find_keys)(const struct slice *argv, uint32_t argc, uint32_t *out, uint32_t room);
+};
+
+/* A group of rows, as COMMAND DOCS names it. Ends with a zeroed row. */
+struct command_group {
+	const char *name; /* "string", "bitmap", "generic", "connection", "server", "transactions", "pubsub" */
+	const struct command *rows;
+};
+
+/* All groups; ends with a zeroed one. Each group file defines one of them. */
+extern const struct command_group command_groups[];
+extern const struct command string_commands[];
+extern const struct command bitmap_commands[];
+extern const struct command keys_commands[];
+extern const struct command connection_commands[];
+extern const struct command server_commands[];
+extern const struct command transaction_commands[];
+extern const struct command pubsub_commands[];
+
+/* Dispatch: a perfect-enough hash over (length, letters), built once, const afterwards. */
+struct command_index;
+struct command_index *command_index_new(void) must_check; /* asserts that rows are sound */
+void command_index_free(struct command_index *index);
+const struct command *command_find(const struct command_index *index, struct slice name);
+
+/* Number of a command, 0 .. command_count() - 1, for statistics; subcommands have their own. */
+uint32_t command_number(const struct command_index *index, const struct command *command);
+uint32_t command_count(const struct command_index *index);
+const struct command *command_by_number(const struct command_index *index, uint32_t number);
+const char *command_group_name(const struct command_index *index, const struct command *command);
+/* "client|list", lower case; lives as long as the index. */
+const char *command_full_name(const struct command_index *index, const struct command *command);
+
+/* The row that runs for these arguments (a subcommand's where there are some), or NULL with
+ * the error said: "ERR unknown command ...", "ERR wrong number of arguments ...", or
+ * "ERR unknown subcommand ...", in Redis' words. */
+const struct command *command_resolve(const struct command_index *index, const struct slice *argv, uint32_t argc,
+				      struct reply *reply);
+
+/* Positions of the keys in argv; their number, at most `room` written; -1: see find_keys. */
+int command_keys(const struct command *command, const struct slice *argv, uint32_t argc, uint32_t *out, uint32_t room);
+
+/* ---- what rows are written with ---------------------------------------------------- */
+
+/* argv[at] as a key of the client's keyspace, hashed. */
+struct key exec_key(const struct exec *exec, uint32_t at);
+
+/* Does argv[at] say this word, in any case? */
+bool exec_is(const struct exec *exec, uint32_t at, struct slice word);
+
+/* Whole-argument numbers in Redis' strict form (no spaces, no "+", no leading zeros). */
+enum err exec_integer(const struct exec *exec, uint32_t at, int64_t *out) must_check;
+enum err exec_real(const struct exec *exec, uint32_t at, long double *out) must_check;
+
+/* The object of a key that must be a string: ERR_WRONG_TYPE, or OK with NULL if absent. */
+enum err exec_find_string(struct exec *exec, const struct key *key, enum find_how how, struct object **out) must_check;
+
+/* Says a string object's value: lent if large and the reply allows, else copied. */
+void exec_reply_string(struct exec *exec, struct object *object);

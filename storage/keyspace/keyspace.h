@@ -1,0 +1,134 @@
+/* keyspace.h -- the keys of one shard.
+ *
+ * What      For each (keyspace, partition) a segmented extendible hash table, created at
+ *           first use: 128-byte buckets with one-byte tags, neighbour and stash buckets;
+ *           segments grow in steps and split, so nothing ever stops to grow. Expiry by a
+ *           wheel of segments and a check at each access; eviction by ranks in buckets.
+ * Owner     One core. Everything here runs to completion and never waits.
+ * Time      `shard->now_ms` is the wall time that the running batch took; whoever runs
+ *           commands sets it. An expired key is gone for every reader from that time on.
+ * Errors    None for memory: shard_admit() is asked before a command may grow anything.
+ * Source    Fagin et al., "Extendible Hashing", TODS 1979; Lu et al., "Dash", VLDB 2020.
+ */
+#pragma once
+
+#include "engine/base/compiler.h"
+#include "engine/base/list.h"
+#include "storage/keyspace/key.h"
+#include "storage/keyspace/object.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct core;
+struct slab;
+struct dict;
+
+enum eviction_policy {
+	EVICT_NOTHING, /* noeviction */
+	EVICT_ALLKEYS_LRU,
+	EVICT_ALLKEYS_LFU,
+	EVICT_ALLKEYS_RANDOM,
+	EVICT_VOLATILE_LRU,
+	EVICT_VOLATILE_LFU,
+	EVICT_VOLATILE_RANDOM,
+	EVICT_VOLATILE_TTL,
+};
+
+/* What INFO and the metrics ask of a shard. */
+struct shard_counters {
+	uint64_t hits, misses;         /* of reads */
+	uint64_t expired, evicted;     /* keys gone so */
+	uint64_t objects_bytes;        /* slab bytes of keys and values, rounding included */
+	uint64_t tables_bytes;         /* dictionaries */
+	uint64_t lent;                 /* values in loan now */
+	uint64_t freeing;              /* objects waiting to be freed in the background */
+};
+
+struct keyspace_tables; /* private: the dictionaries */
+struct shard {
+	struct core *core;        /* NULL: a scratch shard */
+	uint64_t hash_seed;       /* the server's; key_hash() takes it */
+	int64_t now_ms;           /* wall time of the running batch */
+	struct slab *slab;
+	struct keyspace_tables *tables;
+	struct locks *locks;      /* storage/locks */
+	struct shard_counters counters;
+	uint64_t changes;         /* every change of a key; "dirty" in Redis */
+	uint64_t memory_max;      /* this shard's part of maxmemory; 0: no limit */
+	enum eviction_policy policy;
+	uint32_t keyspace_of_db[16]; /* what SELECT n names here; changed on all shards behind a gate */
+	/* Called after each change of a key, expiry and eviction included; NULL: nobody. */
+	void (*changed)(struct shard *shard, const struct key *key);
+	void *changed_arg;
+};
+
+/* A shard without keys. With a core it frees and expires in the background there;
+ * without one it is a scratch shard: it neither expires nor evicts by itself. */
+struct shard *shard_new(struct core *core, uint64_t hash_seed) must_check;
+void shard_free(struct shard *shard);
+
+/* ---- one key -------------------------------------------------------------------- */
+
+enum find_how {
+	FIND_READ,  /* counts a hit or miss, and as an access for eviction */
+	FIND_WRITE, /* counts as an access */
+	FIND_QUIET, /* leaves no trace: for TOUCH-less looks, introspection, tools */
+};
+
+/* For batches: first the bucket's lines, a few calls later the object's. */
+void keyspace_prefetch_bucket(struct shard *shard, const struct key *key);
+void keyspace_prefetch_object(struct shard *shard, const struct key *key);
+
+/* The live object of a key, or NULL. An expired one is deleted on the way. */
+struct object *keyspace_find(struct shard *shard, const struct key *key, enum find_how how);
+
+/* Deletes a key; false if there is none. Big values are freed in the background. */
+bool keyspace_delete(struct shard *shard, const struct key *key);
+
+/* Sets or clears (EXPIRES_NEVER) the expiry of a living key; the object may move. */
+struct object *keyspace_expire(struct shard *shard, const struct key *key, struct object *object, int64_t expires_ms);
+
+/* Both keys on this shard: `to` (any keyspace) becomes `from`'s value and expiry,
+ * replacing what was there. `from` must live; after a move it is gone. */
+void keyspace_move(struct shard *shard, const struct key *from, const struct key *to);
+void keyspace_copy(struct shard *shard, const struct key *from, const struct key *to);
+
+/* The value of an object that stays good while lent, even past delete and replace. */
+void object_lend(struct shard *shard, struct object *object);
+void object_return(struct shard *shard, struct object *object); /* once for each loan */
+
+/* ---- many keys ------------------------------------------------------------------ */
+
+uint64_t keyspace_count(struct shard *shard, uint32_t keyspace);
+uint64_t keyspace_count_expiring(struct shard *shard, uint32_t keyspace);
+uint64_t keyspace_average_ttl_ms(struct shard *shard, uint32_t keyspace); /* estimate */
+
+/* Shows objects of one partition from `position` on (0 at first), about `want` of them,
+ * and returns the position to go on from; 0 when the partition is done. A key that lives
+ * from the first call to the last is shown at least once, whatever grows meanwhile.
+ * Expired objects are not shown. `show` must not change the shard. */
+uint64_t keyspace_scan(struct shard *shard, uint32_t keyspace, uint16_t partition, uint64_t position, uint32_t want,
+		       void (*show)(void *arg, struct object *object), void *arg);
+
+/* A random living object of the keyspace; NULL if it is empty. */
+struct object *keyspace_random(struct shard *shard, uint32_t keyspace, uint64_t random);
+
+/* Forgets a whole keyspace at once; memory comes back in the background, or before this
+ * returns if `now`. Does not call `changed`. */
+void keyspace_drop(struct shard *shard, uint32_t keyspace, bool now);
+
+/* ---- memory --------------------------------------------------------------------- */
+
+/* May a command that adds memory run? Evicts as the policy allows until the shard is
+ * under its limit; false if that cannot be done. A bounded amount of work each time. */
+bool shard_admit(struct shard *shard);
+
+uint64_t shard_memory(const struct shard *shard); /* bytes, all that maxmemory counts */
+
+/* Background work, a slice of at most `budget_ns`: expiry, freeing. True if more is due
+ * now. `next_ns` (monotonic) is when to come again otherwise. */
+bool shard_background(struct shard *shard, uint64_t budget_ns, uint64_t *next_ns);
+
+/* Walks every structure and asserts its invariants; for tests. */
+void shard_verify(struct shard *shard);

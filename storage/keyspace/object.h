@@ -1,0 +1,75 @@
+/* object.h -- a key and its value: one allocation of the shard's slab.
+ *
+ * What      Key bytes, type and encoding, expiry if there is one, and the value: small
+ *           strings and integers inside, larger strings in a block of their own, other
+ *           types behind a pointer.
+ * Owner     The shard. A pointer to an object is good until the next change on its shard.
+ * Loans     A value may be sent to a client straight from the object: object_lend()
+ *           counts it. A lent value is replaced, never changed; it is freed when the
+ *           last loan has come back (see keyspace.h).
+ * Units     Times are milliseconds since 1970.
+ */
+#pragma once
+
+#include "engine/base/buf.h"
+#include "engine/base/err.h"
+#include "engine/base/slice.h"
+
+#include <stdint.h>
+
+struct object;
+struct shard;
+struct key;
+
+enum object_type {
+	OBJECT_STRING,
+	OBJECT_TYPES
+};
+
+enum { EXPIRES_NEVER = -1, EXPIRES_KEEP = -2 };
+
+enum object_type object_type(const struct object *object);
+struct slice object_key(const struct object *object);
+int64_t object_expires_ms(const struct object *object); /* EXPIRES_NEVER if it does not */
+
+/* Bytes of memory the object holds, allocator's rounding included. */
+size_t object_memory(const struct object *object);
+
+/* As OBJECT ENCODING says it: "int", "embstr", "raw". */
+const char *object_encoding(const struct object *object);
+
+/* As TYPE says it. */
+const char *object_type_name(enum object_type type);
+
+/* Seconds since the last access, as exactly as the eviction ranks know; and the
+ * logarithmic access counter where the policy keeps one. */
+uint64_t object_idle_s(struct shard *shard, const struct object *object);
+unsigned object_frequency(struct shard *shard, const struct object *object);
+
+/* The value in a form that carries over to other shards and into records: one byte of
+ * type, then the value. object_unpack() refuses anything malformed with ERR_SYNTAX and
+ * leaves the key as it was; else it creates or replaces the key. */
+void object_pack(const struct object *object, struct buf *out);
+enum err object_unpack(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms) must_check;
+
+/* ---- strings -------------------------------------------------------------------- */
+
+enum { STRING_SCRATCH = 24 };
+
+/* The bytes. An integer's digits are written to `scratch`; other bytes are lent. */
+struct slice string_value(const struct object *object, char scratch[STRING_SCRATCH]);
+size_t string_length(const struct object *object);
+
+/* Is the value a 64-bit integer in its only decimal form? */
+bool string_integer(const struct object *object, int64_t *out);
+
+/* Creates or replaces a key of whatever type. Decimal integers up to 20 digits are
+ * stored as such. `expires_ms` may be EXPIRES_NEVER or EXPIRES_KEEP. `value` must not
+ * point into the shard's own memory. Returns the object. */
+struct object *string_put(struct shard *shard, const struct key *key, struct slice value, int64_t expires_ms);
+struct object *string_put_integer(struct shard *shard, const struct key *key, int64_t value, int64_t expires_ms);
+
+/* Makes the value (created if absent; a string if present) `size` bytes or longer,
+ * zero-filled past its end, plain bytes, not lent, and returns them for writing. Room to
+ * grow further is kept, so that appending is cheap. Counts as a change of the key. */
+uint8_t *string_edit(struct shard *shard, const struct key *key, size_t size);
