@@ -97,6 +97,12 @@ struct command_argument {
 	const struct command_argument *inner; /* of ONEOF and BLOCK */
 };
 
+/* What a later version changed; a list of them ends with a zeroed row. */
+struct command_history {
+	const char *since;
+	const char *change;
+};
+
 struct command {
 	const char *name; /* upper case; a subcommand: "CLIENT|LIST" is {"LIST"} among CLIENT's */
 	int16_t arity;    /* with the name; negative: at least. A subcommand counts its parent */
@@ -111,6 +117,9 @@ struct command {
 	/* For MOVABLE_KEYS: writes the positions of the keys into `out`; their number, or -1
 	 * if the arguments make no sense (the command then says its syntax error). */
 	int (*find_keys)(const struct slice *argv, uint32_t argc, uint32_t *out, uint32_t room);
+	const struct command_history *history; /* NULL: none */
+	const char *deprecated_since;          /* NULL: it is not */
+	const char *replaced_by;               /* of a deprecated one, in COMMAND DOCS' words */
 };
 
 /* A group of rows, as COMMAND DOCS names it. Ends with a zeroed row. */
@@ -164,8 +173,12 @@ bool exec_is(const struct exec *exec, uint32_t at, struct slice word);
 enum err exec_integer(const struct exec *exec, uint32_t at, int64_t *out) must_check;
 enum err exec_real(const struct exec *exec, uint32_t at, long double *out) must_check;
 
+/* The object of a key, or NULL; leaves no trace for eviction if the client wants none. */
+struct object *exec_find(struct exec *exec, const struct key *key, enum find_how how);
+
 /* The object of a key that must be a string: ERR_WRONG_TYPE, or OK with NULL if absent. */
 enum err exec_find_string(struct exec *exec, const struct key *key, enum find_how how, struct object **out) must_check;
 
-/* Says a string object's value: lent if large and the reply allows, else copied. */
+/* Says a string object's value, or a part of it: lent if large and the reply allows, else copied. */
 void exec_reply_string(struct exec *exec, struct object *object);
+void exec_reply_bytes(struct exec *exec, struct object *object, struct slice bytes);

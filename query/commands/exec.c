@@ -1,0 +1,77 @@
+/* exec.c -- the words that rows are written with. */
+#include "engine/base/number.h"
+#include "engine/core/core.h"
+#include "engine/placement/placement.h"
+#include "query/commands/command.h"
+
+struct key exec_key(const struct exec *exec, uint32_t at)
+{
+	struct slice name = exec->argv[at];
+	return (struct key){
+	        .name = name,
+	        .hash = key_hash(exec->shard->hash_seed, name),
+	        .keyspace = exec->client->keyspace,
+	        .slot = slot_of(name),
+	};
+}
+
+bool exec_is(const struct exec *exec, uint32_t at, struct slice word)
+{
+	return slice_equal_nocase(exec->argv[at], word);
+}
+
+enum err exec_integer(const struct exec *exec, uint32_t at, int64_t *out)
+{
+	return likely(integer_parse(exec->argv[at], out)) ? OK : ERR_NOT_INTEGER;
+}
+
+enum err exec_real(const struct exec *exec, uint32_t at, long double *out)
+{
+	return likely(real_parse(exec->argv[at], out)) ? OK : ERR_NOT_FLOAT;
+}
+
+/* CLIENT NO-TOUCH hides an access from eviction, but hits and misses still count. */
+static struct object *find_untouched(struct shard *shard, const struct key *key, enum find_how how)
+{
+	struct object *object = keyspace_find(shard, key, FIND_QUIET);
+	if (how == FIND_READ) {
+		shard->counters.hits += object != NULL;
+		shard->counters.misses += object == NULL;
+	}
+	return object;
+}
+
+struct object *exec_find(struct exec *exec, const struct key *key, enum find_how how)
+{
+	if (unlikely(exec->client->no_touch))
+		return find_untouched(exec->shard, key, how);
+	return keyspace_find(exec->shard, key, how);
+}
+
+enum err exec_find_string(struct exec *exec, const struct key *key, enum find_how how, struct object **out)
+{
+	struct object *object = exec_find(exec, key, how);
+	if (object && unlikely(object_type(object) != OBJECT_STRING))
+		return ERR_WRONG_TYPE;
+	*out = object;
+	return OK;
+}
+
+void exec_reply_bytes(struct exec *exec, struct object *object, struct slice bytes)
+{
+	struct reply *reply = exec->reply;
+	/* A scratch shard is gone before the reply is sent: nothing of it may be lent. */
+	if (likely(bytes.len < REPLY_LEND_MIN) || !reply->loans || !exec->shard->core) {
+		reply_bulk(reply, bytes);
+		return;
+	}
+	object_lend(exec->shard, object);
+	struct loan loan = {.bytes = bytes, .object = object, .core = exec->shard->core->id};
+	reply->ops->lent(reply, loan);
+}
+
+void exec_reply_string(struct exec *exec, struct object *object)
+{
+	char scratch[STRING_SCRATCH];
+	exec_reply_bytes(exec, object, string_value(object, scratch));
+}
