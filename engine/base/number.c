@@ -86,7 +86,7 @@ static int shortest_digits(double value, char digits[17], int *exponent)
 			continue;
 		digits[0] = text[0];
 		memcpy(digits + 1, text + 2, (size_t)n - 1);
-		*exponent = atoi(text + n + 2); /* "d.ddde+xx" */
+		*exponent = atoi(strchr(text, 'e') + 1);
 		while (n > 1 && digits[n - 1] == '0')
 			n--;
 		return n;
