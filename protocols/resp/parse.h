@@ -42,20 +42,25 @@ struct resp_parser {
 	struct buf places;      /* of struct resp_place: arguments understood so far */
 	struct buf unquoted;
 	uint64_t at;            /* bytes of the window understood so far */
+	uint64_t scanned;       /* bytes past `at` known not to end the line that is awaited */
 	int64_t arguments_left; /* of a multi-bulk; 0: at a command's start */
 	int64_t bulk_left;      /* length of the argument being awaited, -1: its header */
-	const char *error;      /* "Protocol error: ..." without "ERR " */
+	const char *error;      /* after RESP_BROKEN: "Protocol error: ..." without "ERR " */
 	char error_room[64];
 };
 
 void resp_parser_fini(struct resp_parser *parser);
 
-/* One command off the front of `window`. The fast path: whole multi-bulk commands of up
- * to `room` arguments are written straight into `args`, touching no heap; *n is their
- * number. Longer commands, partial ones and inline ones go through `places`, and
- * resp_arguments() gives them. */
+/* One command off the front of `window`, which begins with the first byte not yet `used`:
+ * until a command is whole, the next call is given the same bytes and more. *n is the
+ * number of its arguments. Up to `room` of them are written into `args`; if there are
+ * more, none is, and resp_arguments() gives them. Whole multi-bulk commands of up to
+ * `room` arguments touch no heap. *n and *used are set with RESP_COMMAND and RESP_NOTHING
+ * only. A call with an empty window at a command's start lets go of what a long command
+ * left behind. */
 enum resp_parsed resp_parse(struct resp_parser *parser, const struct resp_limits *limits, struct slice window,
 			    struct slice *args, uint32_t room, uint32_t *n, size_t *used);
 
-/* After RESP_COMMAND with *n > room: writes the *n arguments into `args`. */
+/* After RESP_COMMAND with *n > room, before the next resp_parse(): writes the *n arguments
+ * into `args`. `window` has the same bytes, and may have moved. */
 void resp_arguments(const struct resp_parser *parser, struct slice window, struct slice *args);
