@@ -1,0 +1,310 @@
+/* A region's first span begins with the table of all its spans, so that a block's address
+ * leads to its span by masking. Within a span free blocks are chained by 16-bit numbers
+ * (offset / 8), and what was never used is never touched. */
+#include "engine/memory/slab.h"
+
+#include "engine/base/list.h"
+#include "engine/io/os.h"
+#include "engine/memory/memory.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	REGION_SIZE = 2 * 1024 * 1024,
+	SPAN_SIZE = 64 * 1024,
+	SPANS = REGION_SIZE / SPAN_SIZE,
+	REGION_HEADER_SIZE = 2048, /* of the first span */
+	CLASSES = 16 + 8 * 8,      /* 8 .. 128, then 144 .. 32 KiB */
+	NO_BLOCK = 0xffff,
+};
+
+struct span {
+	struct link link; /* among the spans of its class that have room */
+	uint32_t block_size;
+	uint32_t fresh; /* offset of the first byte never handed out */
+	uint32_t used;  /* blocks */
+	uint16_t free;  /* offset / 8 of the first free block, or NO_BLOCK */
+	uint16_t class;
+};
+
+struct region {
+	struct link link;      /* all regions, oldest first */
+	struct link free_link; /* those with free spans */
+	uint32_t free_spans;   /* bit set: the span is free */
+	struct span spans[SPANS];
+};
+static_assert(sizeof(struct region) <= REGION_HEADER_SIZE, "the table fits before the first span's blocks");
+
+struct slab {
+	enum slab_backing backing;
+	uint64_t used;
+	uint64_t mapped;
+	struct region *spare; /* one empty region is kept, lest a shard at the border maps and unmaps */
+	struct link regions;
+	struct link free_regions;
+	struct link classes[CLASSES];
+};
+
+static unsigned class_of(size_t size)
+{
+	if (size <= 128)
+		return (unsigned)((size + 7) / 8) - 1 + (size == 0);
+	unsigned top = 63 - (unsigned)__builtin_clzll(size - 1);
+	return 16 + (top - 7) * 8 + (unsigned)(((size - 1) >> (top - 3)) & 7);
+}
+
+static size_t class_size(unsigned class)
+{
+	if (class < 16)
+		return (class + 1) * 8;
+	unsigned doubling = (class - 16) / 8, step = (class - 16) % 8;
+	return ((size_t)128 << doubling) + (step + 1) * ((size_t)16 << doubling);
+}
+
+static size_t round_up(size_t size, size_t to) { return (size + to - 1) / to * to; }
+
+size_t slab_size(size_t size)
+{
+	if (size <= SLAB_SMALL_MAX)
+		return class_size(class_of(size));
+	return round_up(size, size < SLAB_HUGE_MIN ? 4096 : REGION_SIZE);
+}
+
+struct slab *slab_new(enum slab_backing backing)
+{
+	struct slab *slab = memory_zalloc(sizeof(*slab));
+	slab->backing = backing;
+	list_init(&slab->regions);
+	list_init(&slab->free_regions);
+	for (unsigned class = 0; class < CLASSES; class ++)
+		list_init(&slab->classes[class]);
+	return slab;
+}
+
+static void region_unmap(struct slab *slab, struct region *region)
+{
+	list_remove(&region->link);
+	list_remove(&region->free_link);
+	slab->mapped -= REGION_SIZE;
+	os_unmap(region, REGION_SIZE);
+}
+
+void slab_free(struct slab *slab)
+{
+	if (!slab)
+		return;
+	assert(slab->used == 0);
+	if (slab->spare)
+		region_unmap(slab, slab->spare);
+	assert(slab->mapped == 0);
+	memory_free(slab);
+}
+
+/* ---- spans ---------------------------------------------------------------------- */
+
+static void *map(struct slab *slab, size_t size)
+{
+	void *ptr = os_map(size);
+	if (unlikely(!ptr)) {
+		char text[80];
+		int len = snprintf(text, sizeof(text), "orbit: out of memory mapping %zu bytes\n", size);
+		os_stderr(slice_of(text, (size_t)len));
+		abort();
+	}
+	slab->mapped += size;
+	return ptr;
+}
+
+static struct region *region_new(struct slab *slab)
+{
+	struct region *region = map(slab, REGION_SIZE);
+	region->free_spans = UINT32_MAX;
+	list_push_back(&slab->regions, &region->link);
+	list_push_back(&slab->free_regions, &region->free_link);
+	slab->spare = region;
+	return region;
+}
+
+static uint32_t span_start(const struct region *region, const struct span *span)
+{
+	return span == region->spans ? REGION_HEADER_SIZE : 0;
+}
+
+static uint8_t *span_base(struct span *span)
+{
+	struct region *region = (struct region *)((uintptr_t)span & ~(uintptr_t)(REGION_SIZE - 1));
+	return (uint8_t *)region + (size_t)(span - region->spans) * SPAN_SIZE;
+}
+
+static struct span *span_take(struct slab *slab, unsigned class)
+{
+	struct region *region = list_empty(&slab->free_regions)
+	                                ? region_new(slab)
+	                                : container_of(slab->free_regions.next, struct region, free_link);
+	unsigned at = (unsigned)__builtin_ctz(region->free_spans);
+	region->free_spans &= region->free_spans - 1;
+	if (region == slab->spare)
+		slab->spare = NULL;
+	if (!region->free_spans)
+		list_remove(&region->free_link);
+	struct span *span = &region->spans[at];
+	*span = (struct span){.block_size = (uint32_t)class_size(class),
+	                      .fresh = span_start(region, span),
+	                      .free = NO_BLOCK,
+	                      .class = (uint16_t) class};
+	list_push_front(&slab->classes[class], &span->link);
+	return span;
+}
+
+static void span_give(struct slab *slab, struct region *region, struct span *span)
+{
+	list_remove(&span->link);
+	if (!region->free_spans)
+		list_push_back(&slab->free_regions, &region->free_link);
+	region->free_spans |= 1u << (span - region->spans);
+	if (region->free_spans != UINT32_MAX)
+		return;
+	if (slab->spare)
+		region_unmap(slab, region);
+	else
+		slab->spare = region;
+}
+
+static bool span_full(const struct span *span)
+{
+	return span->free == NO_BLOCK && span->fresh + span->block_size > SPAN_SIZE;
+}
+
+static void *span_pop(struct span *span)
+{
+	uint8_t *block;
+	if (span->free != NO_BLOCK) {
+		block = span_base(span) + (size_t)span->free * 8;
+		span->free = *(uint16_t *)block;
+	} else {
+		block = span_base(span) + span->fresh;
+		span->fresh += span->block_size;
+	}
+	span->used++;
+	if (span_full(span))
+		list_remove(&span->link);
+	return block;
+}
+
+static void *small_take(struct slab *slab, size_t size)
+{
+	unsigned class = class_of(size);
+	struct link *spans = &slab->classes[class];
+	struct span *span = list_empty(spans) ? span_take(slab, class) : container_of(spans->next, struct span, link);
+	slab->used += span->block_size;
+	return span_pop(span);
+}
+
+static void small_give(struct slab *slab, void *block, size_t size)
+{
+	struct region *region = (struct region *)((uintptr_t)block & ~(uintptr_t)(REGION_SIZE - 1));
+	size_t offset = (size_t)((uint8_t *)block - (uint8_t *)region);
+	struct span *span = &region->spans[offset / SPAN_SIZE];
+	assert(span->class == class_of(size));
+	assert(span->used > 0);
+	if (!link_linked(&span->link))
+		list_push_front(&slab->classes[span->class], &span->link);
+	*(uint16_t *)block = span->free;
+	span->free = (uint16_t)(offset % SPAN_SIZE / 8);
+	slab->used -= span->block_size;
+	if (--span->used == 0)
+		span_give(slab, region, span);
+}
+
+/* ---- blocks --------------------------------------------------------------------- */
+
+static void *plain_take(struct slab *slab, size_t rounded)
+{
+	slab->used += rounded;
+	slab->mapped += rounded;
+	return rounded % 128 == 0 ? memory_aligned(128, rounded) : memory_alloc(rounded);
+}
+
+static void plain_give(struct slab *slab, void *block, size_t rounded)
+{
+	slab->used -= rounded;
+	slab->mapped -= rounded;
+	memory_free(block);
+}
+
+void *slab_take(struct slab *slab, size_t size)
+{
+	if (likely(size <= SLAB_SMALL_MAX && slab->backing == SLAB_REGIONS))
+		return small_take(slab, size);
+	size_t rounded = slab_size(size);
+	if (size < SLAB_HUGE_MIN)
+		return plain_take(slab, rounded);
+	slab->used += rounded;
+	return map(slab, rounded);
+}
+
+void slab_give(struct slab *slab, void *block, size_t size)
+{
+	if (likely(size <= SLAB_SMALL_MAX && slab->backing == SLAB_REGIONS))
+		small_give(slab, block, size);
+	else if (size < SLAB_HUGE_MIN)
+		plain_give(slab, block, slab_size(size));
+	else
+		slab_cut(slab, block, size, 0);
+}
+
+void slab_cut(struct slab *slab, void *block, size_t size, size_t keep)
+{
+	assert(size >= SLAB_HUGE_MIN);
+	assert(keep % REGION_SIZE == 0);
+	size_t rounded = slab_size(size);
+	assert(keep <= rounded);
+	if (keep == rounded)
+		return;
+	slab->used -= rounded - keep;
+	slab->mapped -= rounded - keep;
+	os_unmap((uint8_t *)block + keep, rounded - keep);
+}
+
+uint64_t slab_used(const struct slab *slab) { return slab->used; }
+uint64_t slab_mapped(const struct slab *slab) { return slab->mapped; }
+
+/* ---- proof ---------------------------------------------------------------------- */
+
+static uint64_t span_verify(struct region *region, struct span *span)
+{
+	uint32_t start = span_start(region, span);
+	assert(span->block_size == class_size(span->class));
+	assert(span->used > 0);
+	assert((span->fresh - start) % span->block_size == 0);
+	assert(span->fresh <= SPAN_SIZE);
+	uint32_t blocks = (span->fresh - start) / span->block_size, free = 0;
+	for (uint16_t at = span->free; at != NO_BLOCK; at = *(uint16_t *)(span_base(span) + (size_t)at * 8)) {
+		assert(((uint32_t)at * 8 - start) % span->block_size == 0);
+		assert(++free <= blocks);
+	}
+	assert(span->used + free == blocks);
+	assert(link_linked(&span->link) == !span_full(span));
+	return (uint64_t)span->used * span->block_size;
+}
+
+void slab_verify(const struct slab *slab)
+{
+	if (slab->backing == SLAB_PLAIN)
+		return;
+	uint64_t used = 0, mapped = 0;
+	list_each (link, &slab->regions) {
+		struct region *region = container_of(link, struct region, link);
+		assert(link_linked(&region->free_link) == (region->free_spans != 0));
+		assert(region->free_spans != UINT32_MAX || region == slab->spare);
+		for (unsigned at = 0; at < SPANS; at++)
+			if (!(region->free_spans >> at & 1))
+				used += span_verify(region, &region->spans[at]);
+		mapped += REGION_SIZE;
+	}
+	/* Blocks above SLAB_SMALL_MAX lie outside, and are mapped as they are used. */
+	assert(slab->used >= used);
+	assert(slab->mapped - mapped == slab->used - used);
+}
