@@ -278,11 +278,6 @@ static void say_unknown_subcommand(struct reply *reply, const struct command *pa
 	                name.ptr, parent->name);
 }
 
-static bool arity_fits(const struct command *command, uint32_t argc)
-{
-	return command->arity > 0 ? argc == (uint32_t)command->arity : argc >= (uint32_t)-command->arity;
-}
-
 const struct command *command_resolve(const struct command_index *index, const struct slice *argv, uint32_t argc,
                                       struct reply *reply)
 {
@@ -299,7 +294,7 @@ const struct command *command_resolve(const struct command_index *index, const s
 		}
 		row = sub;
 	}
-	if (unlikely(!arity_fits(row, argc))) {
+	if (unlikely(!command_arity_fits(row, argc))) {
 		reply_error_fmt(reply, "ERR wrong number of arguments for '%s' command", command_full_name(index, row));
 		return NULL;
 	}
