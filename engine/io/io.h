@@ -128,6 +128,7 @@ struct io {
 	const struct io_ops *ops;
 	void *owner;      /* the core, for callbacks that need it */
 	const char *note; /* the rung of the degrade ladder that runs, for logs and INFO */
+	uint64_t enters;  /* io_poll() calls that went into the kernel */
 };
 
 /* Submits what is staged, reaps what completed (bounded) and calls it back. With

@@ -54,6 +54,10 @@ static inline unsigned chunk_take(struct chunk_pool *pool)
 }
 static inline void chunk_put(struct chunk_pool *pool, unsigned id) { pool->free[pool->n_free++] = (uint16_t)id; }
 
+/* Where to receive to: opens the whole chunk to the address sanitizer, for which free
+ * chunks, and what lies behind the bytes of a lent one, must not be touched. */
+uint8_t *chunk_open(struct chunk_pool *pool, unsigned id);
+
 /* To the owner of a socket, and back. */
 struct io_chunk chunk_lend(struct chunk_pool *pool, unsigned id, uint32_t len);
 void chunk_return(struct chunk_pool *pool, struct io_chunk chunk);

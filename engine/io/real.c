@@ -48,12 +48,19 @@ void chunk_pool_fini(struct chunk_pool *pool)
 	pool->base = NULL;
 }
 
+uint8_t *chunk_open(struct chunk_pool *pool, unsigned id)
+{
+	ASAN_UNPOISON_MEMORY_REGION(chunk_at(pool, id), IO_CHUNK_SIZE);
+	return chunk_at(pool, id);
+}
+
 struct io_chunk chunk_lend(struct chunk_pool *pool, unsigned id, uint32_t len)
 {
 	assert(id < CHUNKS);
 	uint64_t bit = 1ull << id % 64;
 	assert(!(pool->lent[id / 64] & bit));
 	pool->lent[id / 64] |= bit;
+	ASAN_POISON_MEMORY_REGION(chunk_at(pool, id), IO_CHUNK_SIZE);
 	ASAN_UNPOISON_MEMORY_REGION(chunk_at(pool, id), len);
 	return (struct io_chunk){.ptr = chunk_at(pool, id), .len = len, .id = id};
 }
