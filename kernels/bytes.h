@@ -21,17 +21,8 @@ static inline uint64_t load_u64(const uint8_t *bytes)
 	return word;
 }
 
-static inline void store_u64(uint8_t *bytes, uint64_t word)
-{
-	memcpy(bytes, &word, sizeof(word));
-}
+static inline void store_u64(uint8_t *bytes, uint64_t word) { memcpy(bytes, &word, sizeof(word)); }
 
-static inline uint32_t load_be32(const uint8_t *bytes)
-{
-	return __builtin_bswap32(load_u32(bytes));
-}
+static inline uint32_t load_be32(const uint8_t *bytes) { return __builtin_bswap32(load_u32(bytes)); }
 
-static inline uint64_t load_be64(const uint8_t *bytes)
-{
-	return __builtin_bswap64(load_u64(bytes));
-}
+static inline uint64_t load_be64(const uint8_t *bytes) { return __builtin_bswap64(load_u64(bytes)); }

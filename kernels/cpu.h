@@ -12,10 +12,10 @@
 
 enum {
 	CPU_ANY = 0,
-	CPU_SSE42 = 1 << 0,   /* with POPCNT: the base that the whole program is built for on x86-64 */
+	CPU_SSE42 = 1 << 0, /* with POPCNT: the base that the whole program is built for on x86-64 */
 	CPU_PCLMUL = 1 << 1,
-	CPU_AVX2 = 1 << 2,    /* with BMI1, BMI2 */
-	CPU_AVX512 = 1 << 3,  /* F, BW, DQ, VL, VBMI, VBMI2 and VPOPCNTDQ, BITALG */
+	CPU_AVX2 = 1 << 2,   /* with BMI1, BMI2 */
+	CPU_AVX512 = 1 << 3, /* F, BW, DQ, VL, VBMI, VBMI2 and VPOPCNTDQ, BITALG */
 	CPU_VPCLMUL = 1 << 4,
 };
 
@@ -34,6 +34,17 @@ enum { KERNEL_VARIANTS = 3 };
 enum { KERNEL_VARIANTS = 1 };
 #endif
 
+/* A kernel as tests, perf and kernels_init() see it: its forms, and the pointer callers use. */
+struct kernel {
+	const char *name;
+	const struct kernel_variant *variants; /* KERNEL_VARIANTS */
+	kernel_fn **chosen;
+};
+
+/* Every kernel of the program. The last row has no name. */
+extern const struct kernel kernels[];
+
+/* What this machine has, CPU_*. */
 uint32_t cpu_features(void);
 
 /* Chooses the best form of every kernel for `features` (cpu_features(), or less). */
