@@ -30,6 +30,14 @@ void buf_vprintf(struct buf *buf, const char *format, va_list args) printf_like(
 /* Drops the first `n` bytes; what follows moves to the front. */
 void buf_drop(struct buf *buf, size_t n);
 
+/* Gives away what a buffer owns and leaves it empty. */
+static inline struct buf buf_take(struct buf *buf)
+{
+	struct buf taken = *buf;
+	*buf = (struct buf){0};
+	return taken;
+}
+
 static inline struct slice buf_slice(const struct buf *buf)
 {
 	return slice_of(buf->ptr, buf->len);

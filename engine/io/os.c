@@ -338,3 +338,12 @@ void os_random(void *out, size_t size)
 		at += got > 0 ? got : 0;
 	}
 }
+
+void os_sleep_us(uint64_t us)
+{
+	struct timespec span = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
+	while (nanosleep(&span, &span) < 0 && errno == EINTR)
+		;
+}
+
+void os_signal_raise(void) { kill(getpid(), SIGTERM); }

@@ -61,3 +61,5 @@ const char *os_release(void); /* "Linux 6.18.44 x86_64" */
 void os_stderr(struct slice text); /* all of it, or as much as goes */
 void os_stdout(struct slice text);
 int os_files_max_raise(void); /* soft limit of open files up to the hard one; returns it */
+void os_sleep_us(uint64_t us); /* this thread; for threads that are no cores */
+void os_signal_raise(void);    /* as if SIGTERM had come: an orderly stop */

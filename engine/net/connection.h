@@ -28,6 +28,7 @@ struct tls_context;
 /* One wire. Rows are const structs, one beside each protocol's code. */
 struct protocol {
 	const char *name;
+	struct slice refusal;   /* sent to connections beyond maxclients before they are closed */
 	size_t connection_size; /* of the struct that begins with struct connection; zeroed when opened */
 	void (*opened)(struct connection *connection);
 	/* Input grew, or may be taken again. Takes what is whole with connection_consume(). */
@@ -45,9 +46,9 @@ struct protocol {
 struct splice {
 	size_t at;
 	struct slice bytes;
-	void (*sent)(struct connection *connection, struct splice *splice);
+	void (*sent)(struct core *core, void *object, uint16_t from);
 	void *object;
-	uint16_t core;
+	uint16_t from;
 };
 
 struct connection {
@@ -63,19 +64,23 @@ struct connection {
 	/* Input: the window is the chunk from chunk_at, or the carry buffer from carry_at. */
 	struct io_chunk chunk;   /* ptr NULL: none */
 	uint32_t chunk_at;
-	uint32_t n_waiting;      /* chunks that wait behind the window */
-	struct io_chunk waiting[4];
+	struct buf waiting;      /* of struct io_chunk: behind the window */
 	size_t carry_at;
 	struct buf carry;
+	struct buf plain_waiting; /* decrypted, behind the window */
 	/* Output: gathered, and in flight. */
 	struct buf out;
 	struct buf out_splices;  /* of struct splice */
 	struct buf sending;
 	struct buf sending_splices;
-	struct sending *flight;  /* iovecs of the send in flight; NULL: none */
+	struct buf sending_tls;  /* ciphertext that waits for the next send */
+	struct iovec whole;      /* `iov` of a send without splices */
+	struct iovec *iov;       /* what is left of the send in flight; NULL: none */
+	struct iovec *iov_room;  /* owned, if there are splices */
+	int n_iov;
+	size_t spliced_bytes;    /* of both lists */
 	uint64_t bytes_in, bytes_out;
 	uint32_t holds;
-	uint16_t listener;       /* index of the listener it came by */
 	bool trusted;
 	bool in_input;           /* protocol->input() is on the stack */
 	bool paused;             /* receiving is paused */
@@ -84,6 +89,7 @@ struct connection {
 	bool dead;               /* the socket is being closed */
 	bool socket_gone;        /* ... and is */
 	bool blocked;            /* the protocol asked for no input (connection_block) */
+	bool choked;             /* too much output waits */
 };
 
 /* The bytes not yet consumed. They stay where they are until consumed, closed, or, if the
@@ -97,7 +103,7 @@ void connection_block(struct connection *connection);
 void connection_unblock(struct connection *connection);
 
 /* The output buffer; append, then say so. */
-static inline struct buf *connection_out(struct connection *connection) { return &connection->out; }
+struct buf *connection_out(struct connection *connection);
 void connection_written(struct connection *connection);
 
 /* Adds bytes by reference at the end of the output so far. */

@@ -4,8 +4,8 @@
  *           flags, documentation, code. The rows of a group lie beside their functions
  *           (string.c, bitmap.c, keys.c, ...); table.c joins the groups and checks them.
  * Where     A row with keys runs as shard code on the shard of its keys, to completion.
- *           A row without keys runs on its connection's core: at once, or in a fiber if
- *           it is flagged FIBER because it must wait for other cores.
+ *           A row without keys runs on its connection's core at once. A row flagged FIBER
+ *           runs there in a fiber, with or without keys, because it must wait.
  *           If the keys of one command lie on several shards, session/spread.c locks
  *           them, brings their values into a scratch shard, runs the same function
  *           there, and takes the changes back: rows need not know.
@@ -75,6 +75,8 @@ enum command_flags {
 	COMMAND_SKIP_SLOWLOG = 1 << 17,
 	COMMAND_ALL_SLOTS = 1 << 18,  /* its effect is on every key: FLUSHALL, SWAPDB */
 	COMMAND_MAY_REPLICATE = 1 << 19,
+	COMMAND_IN_MULTI = 1 << 20,   /* runs at once between MULTI and EXEC, instead of being queued */
+	COMMAND_OTHER_DB = 1 << 21,   /* may touch its keys in other databases: COPY, MOVE */
 };
 
 /* Key positions as COMMAND INFO gives them: argv[first], argv[first + step], ... up to
@@ -120,6 +122,8 @@ struct command {
 	const struct command_history *history; /* NULL: none */
 	const char *deprecated_since;          /* NULL: it is not */
 	const char *replaced_by;               /* of a deprecated one, in COMMAND DOCS' words */
+	const char *tips;                      /* for COMMAND INFO, separated by spaces; NULL: none */
+	const char *categories;                /* of ACLs, besides those that flags and group say; the same way */
 };
 
 /* A group of rows, as COMMAND DOCS names it. Ends with a zeroed row. */
@@ -133,6 +137,10 @@ extern const struct command_group command_groups[];
 extern const struct command string_commands[];
 extern const struct command bitmap_commands[];
 extern const struct command keys_commands[];
+extern const struct command expire_commands[];
+extern const struct command scan_commands[];
+extern const struct command dump_commands[];
+extern const struct command sort_commands[];
 extern const struct command connection_commands[];
 extern const struct command server_commands[];
 extern const struct command transaction_commands[];
@@ -158,6 +166,11 @@ const char *command_full_name(const struct command_index *index, const struct co
 const struct command *command_resolve(const struct command_index *index, const struct slice *argv, uint32_t argc,
 				      struct reply *reply);
 
+static inline bool command_arity_fits(const struct command *command, uint32_t argc)
+{
+	return command->arity >= 0 ? argc == (uint32_t)command->arity : argc >= (uint32_t)-command->arity;
+}
+
 /* Positions of the keys in argv; their number, at most `room` written; -1: see find_keys. */
 int command_keys(const struct command *command, const struct slice *argv, uint32_t argc, uint32_t *out, uint32_t room);
 
@@ -175,6 +188,10 @@ enum err exec_real(const struct exec *exec, uint32_t at, long double *out) must_
 
 /* The object of a key, or NULL; leaves no trace for eviction if the client wants none. */
 struct object *exec_find(struct exec *exec, const struct key *key, enum find_how how);
+
+/* The same for those who ask about the key and not for its value (EXISTS, TTL): counts as
+ * hit or miss, never as an access. */
+struct object *exec_look(struct exec *exec, const struct key *key);
 
 /* The object of a key that must be a string: ERR_WRONG_TYPE, or OK with NULL if absent. */
 enum err exec_find_string(struct exec *exec, const struct key *key, enum find_how how, struct object **out) must_check;

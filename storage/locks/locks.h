@@ -1,12 +1,13 @@
 /* locks.h -- locks on keys, for commands that span shards.
  *
- * What      A table of locked fingerprints (hash of key and keyspace). A command on one
- *           key takes no lock: it looks whether the table is empty, and if not, whether
- *           its key is in it; then it waits in the key's queue.
+ * What      A table of locked fingerprints. A command on one key takes no lock: it looks
+ *           whether the table is at rest, and if not, whether its key is in it; then it
+ *           waits in the key's queue. The gate takes the whole shard at once.
  * Order     Whoever wants several locks takes them shard by shard in ascending order,
  *           and within a shard by ascending fingerprint: no cycle can form. Each key's
- *           queue is served in arrival order.
- * Owner     The shard. The waiter lies in its owner's memory until it is run or removed.
+ *           queue is served in arrival order. While somebody waits for the gate, newcomers
+ *           line up behind; who is already inside (holds a lock here) is not held up.
+ * Owner     The shard. A waiter lies in its owner's memory until its `run` is called.
  */
 #pragma once
 
@@ -18,31 +19,33 @@
 struct shard;
 struct locks;
 
-/* Somebody who waits for a key to be free. */
+enum lock_kind {
+	LOCK_PASS, /* a single command: waits until the key is free, holds nothing */
+	LOCK_HOLD, /* holds the key until lock_release() */
+	LOCK_GATE, /* holds the whole shard until gate_release() */
+};
+
 struct lock_waiter {
 	struct link link;
-	uint64_t fingerprint;
-	bool wants_lock; /* false: a single command, which holds nothing afterwards */
+	uint64_t fingerprint; /* the key's hash; databases share it, which only waits longer */
+	enum lock_kind kind;
+	bool inside; /* its owner already holds locks here: it does not queue for the gate */
+	/* The turn has come: the key is free (PASS) or held for this waiter. */
 	void (*run)(struct shard *shard, struct lock_waiter *waiter);
 };
 
 struct locks *locks_new(void);
 void locks_free(struct locks *locks); /* asserts that nobody holds or waits */
 
-static inline uint64_t lock_fingerprint(uint64_t key_hash, uint32_t keyspace)
+/* Nobody holds or waits for anything: the common case, one load. */
+static inline bool locks_at_rest(const struct locks *locks)
 {
-	return key_hash ^ (uint64_t)keyspace * 0x9e3779b97f4a7c15u;
+	return *(const uint32_t *)locks == 0; /* struct locks begins with `users` */
 }
 
-/* How many fingerprints are locked; 0 is the common case, tested first. */
-uint32_t locks_held(const struct locks *locks);
-
-/* Is the key locked, or does somebody wait for it? */
-bool lock_is_taken(const struct locks *locks, uint64_t fingerprint);
-
-/* Takes the lock if it is free (true); otherwise queues the waiter, whose `run` is called
- * with the lock held (wants_lock) or with the key free, when its turn comes. */
+/* True: granted at once (PASS: run it now). False: queued; `run` is called later. */
 bool lock_take(struct locks *locks, struct lock_waiter *waiter);
 
-/* Gives a lock back and runs those whose turn has come, until the next lock. */
+/* Give back; run those whose turn has come. */
 void lock_release(struct shard *shard, struct locks *locks, uint64_t fingerprint);
+void gate_release(struct shard *shard, struct locks *locks);

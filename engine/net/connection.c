@@ -1,0 +1,486 @@
+#include "engine/net/connection.h"
+
+#include "engine/config/settings.h"
+#include "engine/log/log.h"
+#include "engine/memory/memory.h"
+#include "engine/metrics/metrics.h"
+#include "engine/net/network_private.h"
+
+#include <stdio.h>
+
+static void connection_destroy(struct connection *c);
+
+/* ---- input ------------------------------------------------------------------------ */
+
+struct slice connection_input(const struct connection *c)
+{
+	if (c->chunk.ptr)
+		return slice_of(c->chunk.ptr + c->chunk_at, c->chunk.len - c->chunk_at);
+	return slice_of(c->carry.ptr + c->carry_at, c->carry.len - c->carry_at);
+}
+
+void connection_consume(struct connection *c, size_t n)
+{
+	if (c->chunk.ptr) {
+		assert(n <= c->chunk.len - c->chunk_at);
+		c->chunk_at += (uint32_t)n;
+	} else {
+		assert(n <= c->carry.len - c->carry_at);
+		c->carry_at += n;
+	}
+}
+
+static void chunk_drop(struct connection *c)
+{
+	io_chunk_release(c->core->io, c->chunk);
+	c->chunk = (struct io_chunk){0};
+	c->chunk_at = 0;
+}
+
+static uint32_t waiting_count(const struct connection *c)
+{
+	return (uint32_t)(c->waiting.len / sizeof(struct io_chunk));
+}
+
+static struct io_chunk waiting_take(struct connection *c)
+{
+	struct io_chunk first = *(struct io_chunk *)c->waiting.ptr;
+	buf_drop(&c->waiting, sizeof(first));
+	if (c->waiting.len == 0)
+		buf_fini(&c->waiting);
+	return first;
+}
+
+/* Drops what was consumed; moves a rest that lies in a chunk to the carry buffer. */
+static void window_settle(struct connection *c)
+{
+	struct slice rest = connection_input(c);
+	if (c->chunk.ptr) {
+		if (rest.len > 0)
+			buf_append(&c->carry, rest);
+		chunk_drop(c);
+	} else if (rest.len == 0) {
+		buf_fini(&c->carry);
+		c->carry_at = 0;
+	} else if (c->carry_at > c->carry.cap / 2) {
+		buf_drop(&c->carry, c->carry_at);
+		c->carry_at = 0;
+	}
+}
+
+/* Puts the next waiting chunk into the window; false if there is none. */
+static bool window_extend(struct connection *c)
+{
+	if (c->plain_waiting.len > 0) {
+		window_settle(c);
+		buf_append(&c->carry, buf_slice(&c->plain_waiting));
+		buf_fini(&c->plain_waiting);
+		return true;
+	}
+	if (c->waiting.len == 0)
+		return false;
+	window_settle(c);
+	struct io_chunk next = waiting_take(c);
+	if (c->carry.len == 0) {
+		c->chunk = next;
+		c->chunk_at = 0;
+		return true;
+	}
+	buf_append(&c->carry, slice_of(next.ptr, next.len));
+	io_chunk_release(c->core->io, next);
+	return true;
+}
+
+static bool may_feed(const struct connection *c) { return !c->blocked && !c->choked && !c->closing && !c->dead; }
+
+static uint64_t input_limit(const struct connection *c)
+{
+	const struct settings *settings = c->core->settings;
+	return c->trusted ? settings->client_query_buffer_limit : settings->unauthenticated_input_limit;
+}
+
+enum { WAITING_CHUNKS_MAX = 4 };
+
+/* Receiving stops while chunks wait and goes on when they are taken. */
+static void receive_adjust(struct connection *c)
+{
+	if (c->dead || c->ended)
+		return;
+	bool want_pause = waiting_count(c) >= WAITING_CHUNKS_MAX || c->choked;
+	if (want_pause == c->paused)
+		return;
+	if (c->paused && waiting_count(c) > 0 && !may_feed(c))
+		return; /* nothing was taken yet */
+	c->paused = want_pause;
+	if (want_pause)
+		io_pause(&c->socket);
+	else
+		io_recv(&c->socket);
+}
+
+static void choke_adjust(struct connection *c)
+{
+	const struct settings *settings = c->core->settings;
+	uint64_t limit = c->trusted ? settings->client_output_soft_limit : settings->unauthenticated_output_limit;
+	c->choked = connection_unsent(c) > limit;
+}
+
+/* Shows the protocol its input until it takes no more. */
+static void feed(struct connection *c)
+{
+	if (c->in_input)
+		return;
+	c->in_input = true;
+	c->holds++; /* whatever a command does, the connection lives until the end of this */
+	while (may_feed(c)) {
+		size_t before = connection_input(c).len;
+		if (before > 0)
+			c->protocol->input(c);
+		choke_adjust(c);
+		if (!may_feed(c))
+			break;
+		if (!window_extend(c)) {
+			if (before > 0)
+				window_settle(c);
+			break;
+		}
+	}
+	c->in_input = false;
+	if (may_feed(c) && connection_input(c).len > input_limit(c)) {
+		log_notice("client %lu closed: its request is longer than the limit", (unsigned long)c->id);
+		connection_abort(c);
+	} else if (may_feed(c) && c->ended) {
+		c->protocol->ended(c);
+	}
+	receive_adjust(c);
+	connection_release(c);
+}
+
+void connection_block(struct connection *c) { c->blocked = true; }
+
+void connection_unblock(struct connection *c)
+{
+	c->blocked = false;
+	feed(c); /* a loop further up does it, if there is one */
+}
+
+static void take_cipher(struct connection *c, struct io_chunk chunk)
+{
+	int result = tls_receive(c->tls, slice_of(chunk.ptr, chunk.len), &c->plain_waiting, &c->sending_tls);
+	io_chunk_release(c->core->io, chunk);
+	if (c->sending_tls.len > 0)
+		connection_written(c);
+	if (result < 0) {
+		connection_close(c);
+		return;
+	}
+	if (result > 0)
+		c->ended = true;
+	if (may_feed(c) && !c->in_input)
+		window_extend(c);
+	feed(c);
+}
+
+static void on_data(struct io_socket *socket, struct io_chunk chunk)
+{
+	struct connection *c = container_of(socket, struct connection, socket);
+	c->bytes_in += chunk.len;
+	c->input_ns = c->core->now_ns;
+	metric_add(c->core, METRIC_BYTES_IN, chunk.len);
+	if (c->closing || c->dead) {
+		io_chunk_release(c->core->io, chunk);
+		return;
+	}
+	if (c->tls) {
+		take_cipher(c, chunk);
+		return;
+	}
+	if (!c->chunk.ptr && c->carry.len == 0 && c->waiting.len == 0) {
+		c->chunk = chunk;
+		c->chunk_at = 0;
+	} else {
+		buf_append(&c->waiting, slice_of(&chunk, sizeof(chunk)));
+		if (may_feed(c) && !c->in_input)
+			window_extend(c);
+	}
+	feed(c);
+}
+
+static void on_end(struct io_socket *socket, int error)
+{
+	struct connection *c = container_of(socket, struct connection, socket);
+	c->ended = true;
+	if (error) {
+		connection_abort(c);
+		return;
+	}
+	/* Whoever half-closes may still read: what was asked is answered first. */
+	feed(c);
+}
+
+/* ---- output ----------------------------------------------------------------------- */
+
+size_t connection_unsent(const struct connection *c) { return c->out.len + c->sending.len + c->spliced_bytes; }
+
+void connection_written(struct connection *c)
+{
+	if (!link_linked(&c->dirty) && !c->dead)
+		list_push_back(&c->core->network->dirty, &c->dirty);
+}
+
+void connection_splice(struct connection *c, struct splice splice)
+{
+	splice.at = c->out.len;
+	c->spliced_bytes += splice.bytes.len;
+	buf_append(&c->out_splices, slice_of(&splice, sizeof(splice)));
+	connection_written(c);
+}
+
+static void splices_end(struct connection *c, struct buf *splices)
+{
+	struct splice *splice = (struct splice *)splices->ptr;
+	for (size_t n = splices->len / sizeof(*splice); n-- > 0; splice++) {
+		c->spliced_bytes -= splice->bytes.len;
+		splice->sent(c->core, splice->object, splice->from);
+	}
+	buf_fini(splices);
+}
+
+static void spare_give(struct network *network, struct buf *buf)
+{
+	if (buf->cap == SPARE_BUFFER_SIZE && network->n_spare < SPARE_BUFFERS) {
+		buf->len = 0;
+		network->spare[network->n_spare++] = *buf;
+		*buf = (struct buf){0};
+	} else {
+		buf_fini(buf);
+	}
+}
+
+struct buf *connection_out(struct connection *c)
+{
+	struct network *network = c->core->network;
+	if (!c->out.ptr) {
+		if (network->n_spare > 0)
+			c->out = network->spare[--network->n_spare];
+		else
+			buf_reserve(&c->out, SPARE_BUFFER_SIZE);
+	}
+	return &c->out;
+}
+
+/* The iovecs of a buffer with splices in it. */
+static void iov_weave(struct connection *c)
+{
+	const struct splice *splice = (const struct splice *)c->sending_splices.ptr;
+	size_t n = c->sending_splices.len / sizeof(*splice), from = 0;
+	c->iov = c->iov_room = memory_alloc((2 * n + 1) * sizeof(*c->iov));
+	c->n_iov = 0;
+	for (size_t i = 0; i <= n; i++) {
+		size_t to = i < n ? splice[i].at : c->sending.len;
+		if (to > from)
+			c->iov[c->n_iov++] = (struct iovec){c->sending.ptr + from, to - from};
+		if (i < n && splice[i].bytes.len > 0)
+			c->iov[c->n_iov++] = (struct iovec){(void *)splice[i].bytes.ptr, splice[i].bytes.len};
+		from = to;
+	}
+}
+
+static void send_rest(struct connection *c)
+{
+	io_send(&c->socket, c->iov, c->n_iov < IO_SEND_IOVS ? c->n_iov : IO_SEND_IOVS);
+}
+
+/* Turns the gathered output into ciphertext behind what TLS itself has to say. */
+static bool encrypt(struct connection *c)
+{
+	struct splice *splice = (struct splice *)c->out_splices.ptr;
+	size_t n = c->out_splices.len / sizeof(*splice), from = 0;
+	int result = 0;
+	for (size_t i = 0; i <= n && result == 0; i++) {
+		size_t to = i < n ? splice[i].at : c->out.len;
+		if (to > from)
+			result = tls_send(c->tls, slice_of(c->out.ptr + from, to - from), &c->sending_tls);
+		if (result == 0 && i < n)
+			result = tls_send(c->tls, splice[i].bytes, &c->sending_tls);
+		from = to;
+	}
+	splices_end(c, &c->out_splices);
+	spare_give(c->core->network, &c->out);
+	if (result == 0 && c->closing)
+		tls_finish(c->tls, &c->sending_tls);
+	c->sending = buf_take(&c->sending_tls);
+	return result == 0;
+}
+
+static void flush(struct connection *c)
+{
+	if (c->iov || c->dead)
+		return; /* the end of the send in flight comes back here */
+	if (c->tls) {
+		if (!encrypt(c)) {
+			connection_abort(c);
+			return;
+		}
+	} else {
+		c->sending = buf_take(&c->out);
+		c->sending_splices = buf_take(&c->out_splices);
+	}
+	if (c->sending.len == 0 && c->sending_splices.len == 0) {
+		spare_give(c->core->network, &c->sending);
+		if (c->closing)
+			connection_abort(c);
+		return;
+	}
+	if (c->sending_splices.len > 0) {
+		iov_weave(c);
+	} else {
+		c->whole = (struct iovec){c->sending.ptr, c->sending.len};
+		c->iov = &c->whole;
+		c->n_iov = 1;
+	}
+	send_rest(c);
+}
+
+void connections_flush(struct core *core, struct turn_end *hook)
+{
+	struct network *network = container_of(hook, struct network, flush);
+	for (struct link *link; (link = list_pop_front(&network->dirty));)
+		flush(container_of(link, struct connection, dirty));
+}
+
+static void flight_end(struct connection *c)
+{
+	splices_end(c, &c->sending_splices);
+	spare_give(c->core->network, &c->sending);
+	memory_free(c->iov_room);
+	c->iov = c->iov_room = NULL;
+	c->n_iov = 0;
+}
+
+static void on_sent(struct io_socket *socket, ssize_t result)
+{
+	struct connection *c = container_of(socket, struct connection, socket);
+	if (c->dead || result < 0) {
+		flight_end(c);
+		connection_abort(c);
+		return;
+	}
+	c->bytes_out += (size_t)result;
+	metric_add(c->core, METRIC_BYTES_OUT, (size_t)result);
+	size_t left = (size_t)result;
+	while (c->n_iov > 0 && left >= c->iov->iov_len) {
+		left -= c->iov->iov_len;
+		c->iov++;
+		c->n_iov--;
+	}
+	if (c->n_iov > 0) {
+		c->iov->iov_base = (char *)c->iov->iov_base + left;
+		c->iov->iov_len -= left;
+		send_rest(c);
+		return;
+	}
+	flight_end(c);
+	if (c->out.len > 0 || c->out_splices.len > 0 || c->sending_tls.len > 0 || c->closing)
+		connection_written(c);
+	if (c->choked) {
+		choke_adjust(c);
+		if (!c->choked)
+			feed(c);
+	}
+}
+
+/* ---- life ------------------------------------------------------------------------- */
+
+static void on_closed(struct io_socket *socket)
+{
+	struct connection *c = container_of(socket, struct connection, socket);
+	c->socket_gone = true;
+	if (c->iov)
+		flight_end(c);
+	if (c->holds == 0)
+		connection_destroy(c);
+}
+
+static const struct io_socket_events connection_events = {
+	.data = on_data, .end = on_end, .sent = on_sent, .closed = on_closed,
+};
+
+void connection_hold(struct connection *c) { c->holds++; }
+
+void connection_release(struct connection *c)
+{
+	assert(c->holds > 0);
+	if (--c->holds == 0 && c->socket_gone)
+		connection_destroy(c);
+}
+
+void connection_close(struct connection *c)
+{
+	if (c->closing || c->dead)
+		return;
+	c->closing = true;
+	connection_written(c);
+}
+
+void connection_abort(struct connection *c)
+{
+	if (c->dead)
+		return;
+	c->closing = c->dead = true;
+	list_remove(&c->dirty);
+	io_socket_close(&c->socket);
+}
+
+void connection_trust(struct connection *c) { c->trusted = true; }
+
+void connection_address(struct connection *c, bool local, char *out, size_t size)
+{
+	if (c->dead || io_socket_address(&c->socket, local, out, size) < 0)
+		snprintf(out, size, "?:0");
+}
+
+void connection_open(struct network *network, int fd, uint64_t id, const struct protocol *protocol,
+		     struct tls_context *tls, bool refuse)
+{
+	struct core *core = network->core;
+	struct connection *c = memory_zalloc(protocol->connection_size);
+	io_socket_init(&c->socket, core->io, &connection_events);
+	io_adopt(&c->socket, fd);
+	c->core = core;
+	c->protocol = protocol;
+	c->id = id;
+	c->opened_ns = c->input_ns = core->now_ns;
+	c->tls = tls ? tls_new(tls) : NULL;
+	list_push_back(&network->connections, &c->all);
+	metric_add(core, METRIC_CONNECTIONS_ACCEPTED, 1);
+	protocol->opened(c);
+	if (refuse || network->draining) {
+		metric_add(core, METRIC_CONNECTIONS_REFUSED, 1);
+		buf_append(connection_out(c), protocol->refusal);
+		connection_close(c);
+	}
+	if (!c->dead)
+		io_recv(&c->socket);
+}
+
+static void connection_destroy(struct connection *c)
+{
+	struct network *network = c->core->network;
+	c->protocol->closed(c);
+	list_remove(&c->all);
+	list_remove(&c->dirty);
+	if (c->chunk.ptr)
+		chunk_drop(c);
+	while (c->waiting.len > 0)
+		io_chunk_release(c->core->io, waiting_take(c));
+	splices_end(c, &c->out_splices);
+	buf_fini(&c->carry);
+	buf_fini(&c->out);
+	buf_fini(&c->sending);
+	buf_fini(&c->sending_tls);
+	buf_fini(&c->plain_waiting);
+	tls_free(c->tls);
+	memory_free(c);
+	atomic_fetch_sub_explicit(&network->n, 1, memory_order_relaxed);
+}

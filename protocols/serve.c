@@ -1,0 +1,358 @@
+#include "protocols/serve.h"
+
+#include "engine/config/settings.h"
+#include "engine/core/fiber.h"
+#include "engine/core/reactor.h"
+#include "engine/io/io.h"
+#include "engine/io/os.h"
+#include "engine/log/log.h"
+#include "engine/memory/memory.h"
+#include "engine/metrics/metrics.h"
+#include "engine/net/network.h"
+#include "engine/net/tls.h"
+#include "engine/placement/placement.h"
+#include "kernels/cpu.h"
+#include "protocols/http/http.h"
+#include "protocols/resp/resp.h"
+#include "query/commands/commands.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ADDRESSES_MAX = 16, STOP_LOOK_US = 2000 };
+
+struct server;
+
+/* One core's thread. */
+struct core_thread {
+	struct server *server;
+	pthread_t thread;
+	uint16_t id;
+	int cpu; /* -1: not pinned */
+	char why[256];
+	struct errand drain, cut, stop;
+};
+
+struct server {
+	struct settings *settings;
+	struct machine *machine;
+	struct command_index *index;
+	struct tls_context *tls;
+	uint64_t hash_seed;
+	pthread_barrier_t joined; /* all cores made, or not */
+	pthread_barrier_t ready;  /* the listeners are open, or not */
+	_Atomic bool failed;
+	int cpus[CORES_MAX], n_cpus;
+	struct core_thread threads[CORES_MAX];
+};
+
+static void say(const char *format, ...) printf_like(1, 2);
+static void say(const char *format, ...)
+{
+	struct buf line = {0};
+	va_list args;
+	va_start(args, format);
+	buf_vprintf(&line, format, args);
+	va_end(args);
+	buf_byte(&line, '\n');
+	os_stderr(buf_slice(&line));
+	buf_fini(&line);
+}
+
+/* ---- one core ----------------------------------------------------------------------- */
+
+static bool core_make(struct core_thread *t)
+{
+	struct server *server = t->server;
+	struct io *io = io_new((enum io_choice)server->settings->io, t->why, sizeof(t->why));
+	if (!io)
+		return false;
+	struct core *core = core_new(server->machine, t->id, io);
+	core_set_current(core);
+	core->settings = server->settings;
+	core->metrics = metrics_new();
+	if (t->why[0] && t->id == 0)
+		log_notice("io_uring is not used: %s; epoll serves instead", t->why);
+	reactor_set_poll(core, (enum reactor_poll)server->settings->poll);
+	core->shard = shard_new(core, server->hash_seed);
+	core->commands = commands_new(core, server->index);
+	core->network = network_new(core);
+	return true;
+}
+
+static void core_unmake(struct core *core)
+{
+	struct io *io = core->io;
+	network_free(core->network);
+	commands_free(core->commands);
+	shard_free(core->shard);
+	memory_free(core->metrics);
+	core_free(core);
+	io_free(io);
+}
+
+static bool is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 || strcmp(address, "localhost") == 0;
+}
+
+static bool listen_at(struct core *core, const struct protocol *protocol, const char *address, uint16_t port,
+		      struct tls_context *tls, char *why, size_t why_size)
+{
+	struct listen_address where = {.protocol = protocol, .address = address, .port = port, .tls = tls};
+	int result = network_listen(core, &where, NULL);
+	if (result == 0) {
+		log_notice("%s%s clients: %s port %u", protocol->name, tls ? " over TLS" : "", address, port);
+		return true;
+	}
+	snprintf(why, why_size, "cannot listen for %s on %s port %u: %s (is another server running there? see --%s-port)",
+		 protocol->name, address, port, strerror(-result), protocol->name);
+	return false;
+}
+
+static bool listen_unix(struct core *core, const struct settings *settings, char *why, size_t why_size)
+{
+	struct listen_address where = {.protocol = &resp_protocol, .address = settings->unixsocket, .is_unix = true,
+				       .unix_mode = (unsigned)settings->unixsocketperm};
+	int result = network_listen(core, &where, NULL);
+	if (result == 0) {
+		log_notice("resp clients: Unix socket %s", settings->unixsocket);
+		return true;
+	}
+	snprintf(why, why_size, "cannot listen on the Unix socket %s: %s", settings->unixsocket, strerror(-result));
+	return false;
+}
+
+static bool listen_address_all(struct core *core, const char *address, struct tls_context *tls, char *why,
+			       size_t why_size)
+{
+	const struct settings *s = core->settings;
+	if (s->resp_port && !listen_at(core, &resp_protocol, address, (uint16_t)s->resp_port, NULL, why, why_size))
+		return false;
+	if (s->tls_port && !listen_at(core, &resp_protocol, address, (uint16_t)s->tls_port, tls, why, why_size))
+		return false;
+	return !s->http_port || listen_at(core, &http_protocol, address, (uint16_t)s->http_port, NULL, why, why_size);
+}
+
+/* Calls `each` for every word of the setting `bind`. */
+static bool each_address(const struct settings *settings, bool (*each)(void *arg, const char *address), void *arg)
+{
+	char text[1024];
+	snprintf(text, sizeof(text), "%s", settings->bind);
+	char *rest = text;
+	for (char *word; (word = strtok_r(rest, " ,", &rest));)
+		if (!each(arg, word))
+			return false;
+	return true;
+}
+
+static bool listen_one(void *arg, const char *address)
+{
+	struct core_thread *t = arg;
+	return listen_address_all(t->server->machine->cores[0], address, t->server->tls, t->why, sizeof(t->why));
+}
+
+static bool listen_all(struct core_thread *t)
+{
+	struct core *core = t->server->machine->cores[0];
+	if (!each_address(core->settings, listen_one, t))
+		return false;
+	return !core->settings->unixsocket[0] || listen_unix(core, core->settings, t->why, sizeof(t->why));
+}
+
+static void core_run(void *arg)
+{
+	struct core_thread *t = arg;
+	struct server *server = t->server;
+	bool made = core_make(t);
+	if (!made)
+		server->failed = true;
+	pthread_barrier_wait(&server->joined);
+	if (t->id == 0 && !server->failed && !listen_all(t))
+		server->failed = true;
+	pthread_barrier_wait(&server->ready);
+	struct core *core = server->machine->cores[t->id];
+	if (!server->failed)
+		reactor_run(core);
+	pthread_barrier_wait(&server->joined); /* nobody sends to anybody any more */
+	if (made)
+		core_unmake(core);
+}
+
+/* ---- the end ------------------------------------------------------------------------ */
+
+static void do_drain(struct core *core, struct errand *errand) { network_drain(core); }
+static void do_cut(struct core *core, struct errand *errand) { network_cut(core); }
+static void do_stop(struct core *core, struct errand *errand) { core->stopped = true; }
+
+static uint32_t connections_left(const struct server *server)
+{
+	uint32_t n = 0;
+	for (uint16_t i = 0; i < server->machine->n_cores; i++)
+		n += network_connections(server->machine->cores[i]);
+	return n;
+}
+
+static bool wait_for_connections(const struct server *server, uint64_t until_ns)
+{
+	while (connections_left(server) > 0) {
+		if (os_now_ns() > until_ns)
+			return false;
+		os_sleep_us(STOP_LOOK_US);
+	}
+	return true;
+}
+
+/* Stops accepting, lets every client have the answers it waits for, then ends the cores. */
+static void stop(struct server *server)
+{
+	uint64_t patience_ns = (uint64_t)server->machine->cores[0]->settings->shutdown_timeout * 1000000000u;
+	for (uint16_t i = 0; i < server->machine->n_cores; i++) {
+		server->threads[i].drain.run = do_drain;
+		core_errand(server->machine->cores[i], &server->threads[i].drain);
+	}
+	if (!wait_for_connections(server, os_now_ns() + patience_ns)) {
+		for (uint16_t i = 0; i < server->machine->n_cores; i++) {
+			server->threads[i].cut.run = do_cut;
+			core_errand(server->machine->cores[i], &server->threads[i].cut);
+		}
+		(void)wait_for_connections(server, UINT64_MAX);
+	}
+	for (uint16_t i = 0; i < server->machine->n_cores; i++) {
+		server->threads[i].stop.run = do_stop;
+		core_errand(server->machine->cores[i], &server->threads[i].stop);
+	}
+}
+
+/* ---- the beginning ------------------------------------------------------------------ */
+
+static bool is_open_to_others(void *arg, const char *address) { return is_loopback(address); }
+
+/* What must not be started, with what to do about it. */
+static bool check(const struct settings *settings, char *why, size_t why_size)
+{
+	if (settings->pg_port || settings->bolt_port) {
+		snprintf(why, why_size, "--%s-port: this listener is not built yet; leave it 0",
+			 settings->pg_port ? "pg" : "bolt");
+		return false;
+	}
+	if (!settings->insecure && !settings->requirepass[0] && !each_address(settings, is_open_to_others, NULL)) {
+		snprintf(why, why_size,
+			 "--bind %s would let anybody in: set --requirepass (and --tls-port), or say --insecure",
+			 settings->bind);
+		return false;
+	}
+	if (settings->tls_port && (!settings->tls_cert_file[0] || !settings->tls_key_file[0])) {
+		snprintf(why, why_size, "--tls-port needs --tls-cert-file and --tls-key-file");
+		return false;
+	}
+	return true;
+}
+
+static bool take_directory(const struct settings *settings, char *why, size_t why_size)
+{
+	int result = os_directory_make(settings->data_dir);
+	if (result == 0)
+		result = os_directory_lock(settings->data_dir);
+	if (result >= 0)
+		return true;
+	if (result == -EWOULDBLOCK)
+		snprintf(why, why_size, "the data directory %s is in use by another server", settings->data_dir);
+	else
+		snprintf(why, why_size, "cannot use the data directory %s: %s", settings->data_dir, strerror(-result));
+	return false;
+}
+
+static bool tls_make(struct server *server, char *why, size_t why_size)
+{
+	const struct settings *s = server->settings;
+	if (!s->tls_port)
+		return true;
+	struct tls_options options = {.cert_file = s->tls_cert_file, .key_file = s->tls_key_file,
+				      .ca_file = s->tls_ca_cert_file, .auth_clients = s->tls_auth_clients};
+	server->tls = tls_context_new(&options, why, why_size);
+	return server->tls != NULL;
+}
+
+static bool server_init(struct server *server, int argc, char **argv, char *const *environment, char *why,
+			size_t why_size)
+{
+	server->settings = settings_new();
+	if (!settings_load(server->settings, argc, argv, environment, why, why_size) ||
+	    !check(server->settings, why, why_size) || !take_directory(server->settings, why, why_size) ||
+	    !tls_make(server, why, why_size))
+		return false;
+	server->n_cpus = os_cpus(server->cpus, CORES_MAX);
+	uint16_t n = (uint16_t)server->settings->cores;
+	if (n == 0)
+		n = (uint16_t)(server->n_cpus < CORES_MAX ? server->n_cpus : CORES_MAX);
+	server->machine = machine_new(n);
+	server->machine->log_level = server->settings->loglevel;
+	server->index = command_index_new();
+	os_random(&server->hash_seed, sizeof(server->hash_seed));
+	return true;
+}
+
+static bool start(struct server *server)
+{
+	uint16_t n = server->machine->n_cores;
+	bool pin = server->settings->pin && n <= server->n_cpus;
+	pthread_barrier_init(&server->joined, NULL, n);
+	pthread_barrier_init(&server->ready, NULL, n + 1u);
+	for (uint16_t i = 0; i < n; i++) {
+		struct core_thread *t = &server->threads[i];
+		char name[16];
+		snprintf(name, sizeof(name), "core %u", i);
+		*t = (struct core_thread){.server = server, .id = i, .cpu = pin ? server->cpus[i] : -1};
+		if (os_thread_start(&t->thread, t->cpu, name, core_run, t) < 0) {
+			say("orbit: cannot start a thread for core %u", i);
+			_exit(1); /* the others wait for it: there is no way back */
+		}
+	}
+	pthread_barrier_wait(&server->ready);
+	for (uint16_t i = 0; i < n && server->failed; i++)
+		if (server->threads[i].why[0])
+			say("orbit: %s", server->threads[i].why);
+	return !server->failed;
+}
+
+static void server_fini(struct server *server)
+{
+	if (server->machine) {
+		for (uint16_t i = 0; i < server->machine->n_cores; i++)
+			if (server->threads[i].server)
+				os_thread_join(server->threads[i].thread);
+		machine_free(server->machine);
+	}
+	command_index_free(server->index);
+	tls_context_free(server->tls);
+	settings_free(server->settings);
+}
+
+int serve_main(int argc, char **argv, char *const *environment)
+{
+	struct server *server = memory_zalloc(sizeof(*server));
+	char why[512] = "";
+	kernels_init(cpu_features());
+	os_files_max_raise();
+	os_signals_block();
+	bool ok = server_init(server, argc, argv, environment, why, sizeof(why));
+	if (!ok)
+		say("orbit: %s", why);
+	ok = ok && start(server);
+	if (ok) {
+		say("orbit: ready, %u core%s, data in %s", server->machine->n_cores,
+		    server->machine->n_cores == 1 ? "" : "s", server->settings->data_dir);
+		while (os_signal_wait() == SIGHUP)
+			; /* nothing is read again yet that a signal could ask for */
+		say("orbit: stopping");
+		stop(server);
+	}
+	server_fini(server);
+	memory_free(server);
+	return ok ? 0 : 1;
+}

@@ -1,0 +1,817 @@
+#include "query/session/round.h"
+
+#include "engine/config/settings.h"
+#include "engine/core/fiber.h"
+#include "engine/io/io.h"
+#include "engine/memory/memory.h"
+#include "engine/metrics/metrics.h"
+#include "engine/placement/placement.h"
+#include "query/commands/slowlog.h"
+#include "query/session/round_private.h"
+#include "query/session/spread.h"
+#include "query/session/transaction.h"
+
+enum { ROUNDS_FREE_MAX = 64, ARGUMENTS_FIRST = 512, ARGUMENTS_KEPT_MAX = 4096, BUFFER_KEPT_MAX = 64 * 1024 };
+enum { PREFETCH_BUCKET_AHEAD = 16, PREFETCH_OBJECT_AHEAD = 6 };
+
+static bool go_on(struct round *round);
+static void batch_passed(struct core *core, struct batch *batch);
+
+/* ---- life ------------------------------------------------------------------------- */
+
+struct rounds *rounds_new(struct core *core)
+{
+	struct rounds *rounds = memory_zalloc(sizeof(*rounds));
+	rounds->core = core;
+	rounds->scratch = shard_new(NULL, core->shard->hash_seed);
+	return rounds;
+}
+
+static void batch_free(struct batch *batch)
+{
+	if (!batch)
+		return;
+	buf_fini(&batch->out);
+	buf_fini(&batch->loans);
+	memory_free(batch);
+}
+
+static void round_destroy(struct round *round)
+{
+	for (uint16_t i = 0; i < round->core->n_cores; i++)
+		batch_free(round->batches[i]);
+	memory_free(round->batches);
+	memory_free(round->arguments);
+	buf_fini(&round->side);
+	buf_fini(&round->side_loans);
+	memory_free(round);
+}
+
+void rounds_free(struct rounds *rounds)
+{
+	if (!rounds)
+		return;
+	while (rounds->free) {
+		struct round *round = rounds->free;
+		rounds->free = round->next_free;
+		round_destroy(round);
+	}
+	shard_free(rounds->scratch);
+	memory_free(rounds);
+}
+
+static void resume(struct core *core, struct task *task)
+{
+	struct round *round = container_of(task, struct round, resume);
+	if (go_on(round))
+		round->sink->done(round->wire);
+}
+
+static void pause_over(struct core *core, struct timer *timer)
+{
+	struct round *round = container_of(timer, struct round, pause);
+	if (round_run(round))
+		round->sink->done(round->wire);
+}
+
+struct round *round_new(struct session *session, const struct round_sink *sink, void *wire)
+{
+	struct core *core = session->core;
+	struct rounds *rounds = core->commands->rounds;
+	struct round *round = rounds->free;
+	if (round) {
+		rounds->free = round->next_free;
+		rounds->n_free--;
+	} else {
+		round = memory_zalloc(sizeof(*round));
+		round->rounds = rounds;
+		round->core = core;
+		round->batches = memory_zalloc(core->n_cores * sizeof(*round->batches));
+		round->arguments_room = ARGUMENTS_FIRST;
+		round->arguments = memory_alloc(ARGUMENTS_FIRST * sizeof(*round->arguments));
+		round->resume = (struct task){.run = resume, .name = "round"};
+		round->pause.run = pause_over;
+	}
+	round->session = session;
+	round->sink = sink;
+	round->wire = wire;
+	round->strict = core->settings->pipeline_order == 1;
+	return round;
+}
+
+void round_free(struct round *round)
+{
+	assert(round->n == 0);
+	struct rounds *rounds = round->rounds;
+	if (rounds->n_free == ROUNDS_FREE_MAX || round->arguments_room > ARGUMENTS_KEPT_MAX) {
+		round_destroy(round);
+		return;
+	}
+	round->next_free = rounds->free;
+	rounds->free = round;
+	rounds->n_free++;
+}
+
+/* ---- adding calls ----------------------------------------------------------------- */
+
+struct slice *round_arguments(struct round *round, uint32_t n, uint32_t *room)
+{
+	if (round->arguments_room - round->n_arguments < n) {
+		round->arguments_room = (round->n_arguments + n) * 2;
+		round->arguments = memory_resize(round->arguments, round->arguments_room * sizeof(struct slice));
+	}
+	*room = round->arguments_room - round->n_arguments;
+	return round->arguments + round->n_arguments;
+}
+
+bool round_is_empty(const struct round *round) { return round->n == 0; }
+
+bool round_takes_more(const struct round *round)
+{
+	return round->n < ROUND_CALLS && !round->has_last &&
+	       !(round->n > 0 && round->session->flags & SESSION_REPLY_SKIP);
+}
+
+int keys_positions(const struct command *command, const struct slice *argv, uint32_t argc, uint32_t *room,
+		   uint32_t room_n, uint32_t **out, uint32_t **owned)
+{
+	*out = room;
+	*owned = NULL;
+	if (argc > room_n)
+		*out = *owned = memory_alloc(argc * sizeof(**out));
+	return command_keys(command, argv, argc, *out, *owned ? argc : room_n);
+}
+
+/* Where a command with several keys runs; the core, or -1 if they lie on several. */
+static int common_core(struct core *core, const struct command *command, const struct slice *argv, uint32_t argc)
+{
+	uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
+	int n = keys_positions(command, argv, argc, room, ROUND_KEYS_INLINE, &at, &owned);
+	int common = n > 0 ? core_of_slot(core, slot_of(argv[at[0]])) : core->id;
+	for (int i = 1; i < n && common >= 0; i++)
+		if (core_of_slot(core, slot_of(argv[at[i]])) != common)
+			common = -1;
+	memory_free(owned);
+	return common;
+}
+
+static bool is_single_key(const struct command *command)
+{
+	return command->keys.first > 0 && command->keys.first == command->keys.last;
+}
+
+static void place_on_shard(struct round *round, struct call *call, const struct slice *argv)
+{
+	struct core *core = round->core;
+	const struct command *command = call->command;
+	uint32_t first = (uint32_t)command->keys.first;
+	if (command->flags & COMMAND_MOVABLE_KEYS) {
+		uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
+		int n = keys_positions(command, argv, call->argc, room, ROUND_KEYS_INLINE, &at, &owned);
+		first = n > 0 ? at[0] : 0;
+		memory_free(owned);
+	}
+	call->kind = CALL_SHARD;
+	call->many_keys = !is_single_key(command);
+	call->first_key = (uint8_t)first;
+	call->core = core->id;
+	if (first == 0)
+		return; /* no keys after all: the command says why */
+	call->slot = slot_of(argv[first]);
+	call->hash = key_hash(core->shard->hash_seed, argv[first]);
+	call->core = core_of_slot(core, call->slot);
+	if (call->many_keys && core->n_cores > 1 && common_core(core, command, argv, call->argc) < 0)
+		call->kind = CALL_SPREAD;
+}
+
+static enum call_kind kind_of(struct session *session, const struct command *command)
+{
+	if (unlikely(!session->authenticated) && !(command->flags & COMMAND_NO_AUTH))
+		return CALL_NO_AUTH;
+	if (unlikely(session->subscriptions) && !(command->flags & COMMAND_SUBSCRIBED) && session_is_subscribed(session))
+		return CALL_SUBSCRIBED;
+	if (unlikely(session->transaction) && transaction_is_queueing(session) && !(command->flags & COMMAND_IN_MULTI))
+		return CALL_QUEUE;
+	if (command->flags & COMMAND_FIBER)
+		return CALL_FIBER;
+	return command->keys.first > 0 || command->flags & COMMAND_MOVABLE_KEYS ? CALL_SHARD : CALL_HERE;
+}
+
+static struct batch *batch_of(struct round *round, uint16_t core)
+{
+	struct batch *batch = round->batches[core];
+	if (!batch) {
+		batch = round->batches[core] = memory_zalloc(sizeof(*batch));
+		batch->core = core;
+		batch->round = round;
+	}
+	if (batch->n == 0) {
+		batch->last = &batch->first;
+		round->cores[round->n_cores++] = core;
+	}
+	return batch;
+}
+
+static void batch_add(struct round *round, struct call *call)
+{
+	struct batch *batch = batch_of(round, call->core);
+	call->next = NULL;
+	*batch->last = call;
+	batch->last = &call->next;
+	batch->n++;
+}
+
+bool round_add(struct round *round, uint32_t n)
+{
+	struct session *session = round->session;
+	struct core *core = round->core;
+	const struct slice *argv = round->arguments + round->n_arguments;
+	assert(round_takes_more(round));
+	struct call *call = &round->calls[round->n];
+	call->args_at = round->n_arguments;
+	call->argc = n;
+	call->direct = call->failed = false;
+	call->many_keys = false;
+	call->command = command_find(core->commands->index, argv[0]);
+	if (unlikely(!call->command || call->command->subcommands || !command_arity_fits(call->command, n))) {
+		struct buf said = {0};
+		struct reply nowhere = {.ops = session->ops->reply_ops(session), .out = &said};
+		call->command = command_resolve(core->commands->index, argv, n, &nowhere);
+		buf_fini(&said);
+	}
+	call->kind = call->command ? kind_of(session, call->command) : CALL_UNSOUND;
+	if (likely(call->kind == CALL_SHARD)) {
+		place_on_shard(round, call, argv);
+		if (unlikely(round->strict) && round->n_cores > 0 && round->cores[0] != call->core)
+			return false;
+	}
+	if (likely(call->kind == CALL_SHARD)) {
+		if (call->core == core->id && call->first_key) {
+			struct key key = {.name = argv[call->first_key], .hash = call->hash, .slot = call->slot,
+					  .keyspace = core->shard->keyspace_of_db[session->db]};
+			keyspace_prefetch_bucket(core->shard, &key);
+		}
+		batch_add(round, call);
+	} else {
+		round->has_last = true;
+	}
+	if (call->command)
+		session->last_command = call->command;
+	session->n_commands++;
+	round->n_arguments += n;
+	round->n++;
+	return true;
+}
+
+/* ---- running calls on a shard ----------------------------------------------------- */
+
+struct client_view view_on_shard(const struct client_view *client, const struct shard *shard)
+{
+	struct client_view view = *client;
+	view.keyspace = shard->keyspace_of_db[client->db];
+	return view;
+}
+
+static inline void execute(struct exec *exec)
+{
+	const struct command *command = exec->command;
+	if (unlikely(exec->shard->memory_max && command->flags & COMMAND_GROWS && !shard_admit(exec->shard))) {
+		reply_err(exec->reply, ERR_NO_MEMORY);
+		return;
+	}
+	enum err err = command->run(exec);
+	if (unlikely(err != OK))
+		reply_err(exec->reply, err);
+}
+
+void call_execute(struct core *core, struct shard *shard, const struct client_view *client, struct session *session,
+		  const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply)
+{
+	struct exec exec = {.core = core, .shard = shard, .client = client, .session = session, .command = command,
+			    .argv = argv, .argc = argc, .reply = reply};
+	uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
+	int n = keys_positions(command, argv, argc, room, ROUND_KEYS_INLINE, &at, &owned);
+	if (n > 0)
+		exec.first = exec_key(&exec, at[0]);
+	memory_free(owned);
+	uint64_t before = io_now_ns(core->io);
+	uint32_t errors = reply->errors;
+	execute(&exec);
+	uint64_t ns = io_now_ns(core->io) - before;
+	bool failed = reply->errors != errors;
+	commands_count(core, command, ns, failed);
+	slowlog_note(core, command, argv, argc, ns, client);
+	metric_add(core, METRIC_COMMANDS, 1);
+	if (failed)
+		metric_add(core, METRIC_COMMAND_ERRORS, 1);
+}
+
+/* A call that waits for a lock; its own memory, since most rounds have none. */
+struct parked {
+	struct lock_waiter waiter;
+	struct batch *batch;
+	struct call *call;
+	bool has_turn; /* at the key of waiter.fingerprint: it is free while `run` is called */
+};
+
+static bool park(struct shard *shard, struct parked *parked, uint64_t fingerprint)
+{
+	if (parked->has_turn && parked->waiter.fingerprint == fingerprint)
+		return false;
+	struct lock_waiter waiter = parked->waiter;
+	parked->waiter.fingerprint = fingerprint;
+	if (!lock_take(shard->locks, &parked->waiter))
+		return true;
+	parked->waiter = waiter;
+	return false;
+}
+
+/* Queues a call at the first of its keys that is locked; false if none is. */
+static bool park_call(struct shard *shard, struct parked *parked)
+{
+	struct call *call = parked->call;
+	const struct slice *argv = parked->batch->arguments + call->args_at;
+	if (!call->many_keys || !call->first_key)
+		return park(shard, parked, call->hash);
+	uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
+	int n = keys_positions(call->command, argv, call->argc, room, ROUND_KEYS_INLINE, &at, &owned);
+	bool waits = false;
+	for (int i = 0; i < n && !waits; i++)
+		waits = park(shard, parked, key_hash(shard->hash_seed, argv[at[i]]));
+	memory_free(owned);
+	return waits;
+}
+
+static void call_run(struct exec *exec, struct call *call, const struct slice *arguments)
+{
+	exec->command = call->command;
+	exec->argv = arguments + call->args_at;
+	exec->argc = call->argc;
+	exec->first = (struct key){.name = exec->argv[call->first_key], .hash = call->hash,
+				   .keyspace = exec->client->keyspace, .slot = call->slot};
+	uint32_t errors = exec->reply->errors;
+	execute(exec);
+	call->failed = exec->reply->errors != errors;
+}
+
+/* Runs a call by itself, with its answer in the batch's buffer and its time taken. */
+static void call_run_timed(struct exec *exec, struct call *call, const struct slice *arguments)
+{
+	uint64_t before = io_now_ns(exec->core->io);
+	call_run(exec, call, arguments);
+	uint64_t ns = io_now_ns(exec->core->io) - before;
+	commands_count(exec->core, call->command, ns, call->failed);
+	slowlog_note(exec->core, call->command, exec->argv, exec->argc, ns, exec->client);
+}
+
+static void parked_turn(struct shard *shard, struct lock_waiter *waiter)
+{
+	struct parked *parked = container_of(waiter, struct parked, waiter);
+	struct batch *batch = parked->batch;
+	struct call *call = parked->call;
+	struct core *core = shard->core;
+	waiter->inside = true; /* it has passed the entry already */
+	parked->has_turn = true;
+	if (call->many_keys && park_call(shard, parked))
+		return;
+	memory_free(parked);
+	struct reply reply = {.ops = batch->ops, .out = &batch->out, .loans = &batch->loans};
+	struct client_view view = view_on_shard(&batch->client, shard);
+	struct exec exec = {.core = core, .shard = shard, .client = &view, .reply = &reply};
+	shard->now_ms = core->wall_us / 1000;
+	view.now_ms = shard->now_ms;
+	view.now_us = core->wall_us;
+	call->from = batch->out.len;
+	call_run_timed(&exec, call, batch->arguments);
+	call->to = batch->out.len;
+	assert(batch->parked > 0);
+	batch->parked--;
+	if (batch->passed && batch->parked == 0)
+		batch_passed(core, batch);
+}
+
+/* True: the call must wait for a lock, and `run` comes later. */
+static bool must_park(struct core *core, struct batch *batch, struct call *call)
+{
+	struct parked *parked = memory_zalloc(sizeof(*parked));
+	parked->waiter.kind = LOCK_PASS;
+	parked->waiter.run = parked_turn;
+	parked->batch = batch;
+	parked->call = call;
+	if (!park_call(core->shard, parked)) {
+		memory_free(parked);
+		return false;
+	}
+	batch->parked++;
+	metric_add(core, METRIC_COMMANDS_PARKED, 1);
+	return true;
+}
+
+static void prefetch(struct core *core, const struct batch *batch, struct call *call, uint32_t keyspace,
+		     void (*what)(struct shard *, const struct key *))
+{
+	if (!call || !call->first_key)
+		return;
+	struct key key = {.name = batch->arguments[call->args_at + call->first_key], .hash = call->hash,
+			  .slot = call->slot, .keyspace = keyspace};
+	what(core->shard, &key);
+}
+
+/* Is it worth a clock reading of its own? Others share their batch's time. */
+static bool is_timed(const struct settings *settings, const struct command *command)
+{
+	return !(command->flags & COMMAND_FAST) ||
+	       (settings->slowlog_log_slower_than >= 0 && settings->slowlog_log_slower_than < 1000);
+}
+
+static void count_batch(struct core *core, const struct batch *batch, uint64_t ns, uint32_t n_shared)
+{
+	const struct settings *settings = core->settings;
+	uint64_t each = n_shared ? ns / n_shared : 0;
+	uint64_t failed = 0;
+	for (struct call *call = batch->first; call; call = call->next) {
+		failed += call->failed;
+		if (!is_timed(settings, call->command))
+			commands_count(core, call->command, each, call->failed);
+	}
+	metric_add(core, METRIC_COMMANDS, batch->n);
+	if (failed)
+		metric_add(core, METRIC_COMMAND_ERRORS, failed);
+}
+
+/* Runs a batch's calls on their shard. `direct` (may be NULL) is the wire's own output:
+ * answers go there until a call has to wait, those after it to the batch's buffer. */
+static void batch_run(struct core *core, struct batch *batch, struct buf *direct, struct buf *direct_loans)
+{
+	struct shard *shard = core->shard;
+	struct reply reply = {.ops = batch->ops, .out = direct ? direct : &batch->out,
+			      .loans = direct ? direct_loans : &batch->loans};
+	struct client_view view = view_on_shard(&batch->client, shard);
+	struct exec exec = {.core = core, .shard = shard, .client = &view, .reply = &reply};
+	shard->now_ms = view.now_ms;
+	batch->parked = 0;
+	batch->passed = false;
+
+	struct call *object_ahead = batch->first;
+	for (uint32_t i = 0; i < PREFETCH_OBJECT_AHEAD && object_ahead; i++, object_ahead = object_ahead->next)
+		prefetch(core, batch, object_ahead, view.keyspace, keyspace_prefetch_object);
+	uint64_t start = io_now_ns(core->io), timed_ns = 0;
+	uint32_t n_shared = 0;
+	for (struct call *call = batch->first; call; call = call->next) {
+		if (object_ahead) {
+			prefetch(core, batch, object_ahead, view.keyspace, keyspace_prefetch_object);
+			object_ahead = object_ahead->next;
+		}
+		if (unlikely(!locks_at_rest(shard->locks)) && must_park(core, batch, call)) {
+			reply.out = &batch->out;
+			reply.loans = &batch->loans;
+			continue;
+		}
+		call->direct = reply.out == direct;
+		call->from = reply.out->len;
+		if (unlikely(is_timed(core->settings, call->command))) {
+			uint64_t before = io_now_ns(core->io);
+			call_run_timed(&exec, call, batch->arguments);
+			timed_ns += io_now_ns(core->io) - before;
+		} else {
+			call_run(&exec, call, batch->arguments);
+			n_shared++;
+		}
+		call->to = reply.out->len;
+	}
+	count_batch(core, batch, io_now_ns(core->io) - start - timed_ns, n_shared);
+	batch->passed = true;
+}
+
+/* ---- batches over cores ----------------------------------------------------------- */
+
+static void batch_answered(struct core *core, struct message *message)
+{
+	struct batch *batch = message->args[0].ptr;
+	struct round *round = batch->round;
+	assert(round->pending > 0);
+	if (--round->pending == 0 && !round->running_now && go_on(round))
+		round->sink->done(round->wire);
+}
+
+/* On the batch's core: all its calls have run. */
+static void batch_passed(struct core *core, struct batch *batch)
+{
+	struct round *round = batch->round;
+	if (batch->core != round->core->id) {
+		struct message message = {.run = batch_answered, .args[0].ptr = batch};
+		core_reply(core, round->core->id, &message);
+		return;
+	}
+	/* Here the unlocking of somebody else is on the stack: go on in a task. */
+	assert(round->pending > 0);
+	if (--round->pending == 0 && !round->running_now)
+		core_ready(core, &round->resume, CLASS_FOREGROUND);
+}
+
+static void batch_arrived(struct core *core, struct message *message)
+{
+	struct batch *batch = message->args[0].ptr;
+	struct call *ahead = batch->first;
+	uint32_t keyspace = core->shard->keyspace_of_db[batch->client.db];
+	for (uint32_t i = 0; ahead; i++, ahead = ahead->next)
+		prefetch(core, batch, ahead, keyspace, keyspace_prefetch_bucket);
+	batch_run(core, batch, NULL, NULL);
+	metric_add(core, METRIC_COMMANDS_REMOTE, batch->n);
+	if (batch->parked == 0)
+		batch_passed(core, batch);
+}
+
+static void batch_prepare(struct round *round, struct batch *batch)
+{
+	batch->client = session_view(round->session);
+	batch->ops = round->session->ops->reply_ops(round->session);
+	batch->arguments = round->arguments;
+	batch->out.len = 0;
+	batch->loans.len = 0;
+}
+
+static void send_batches(struct round *round)
+{
+	struct core *core = round->core;
+	for (uint16_t i = 0; i < round->n_cores; i++) {
+		struct batch *batch = round->batches[round->cores[i]];
+		batch_prepare(round, batch);
+		round->pending++;
+		if (batch->core == core->id)
+			continue;
+		struct message message = {.run = batch_arrived, .args[0].ptr = batch};
+		core_request(core, batch->core, &message);
+	}
+}
+
+static bool is_muted(const struct session *session)
+{
+	return session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP);
+}
+
+/* Loans of an answer that was said straight into the wire's buffer, or stitched there. */
+static void lend_one(struct round *round, const struct loan *loan)
+{
+	round->sink->lend(round->wire, loan->bytes, loan->object, loan->core);
+}
+
+/* Appends bytes [from, to) of `out` with the loans between them to the wire's output. */
+static void stitch(struct round *round, const struct buf *out, const struct buf *loans, size_t *loan_at, size_t from,
+		   size_t to)
+{
+	const struct loan *loan = (const struct loan *)loans->ptr;
+	size_t n = loans->len / sizeof(*loan);
+	for (; *loan_at < n && loan[*loan_at].at <= to; (*loan_at)++) {
+		buf_append(round->sink->out(round->wire), slice_of(out->ptr + from, loan[*loan_at].at - from));
+		lend_one(round, &loan[*loan_at]);
+		from = loan[*loan_at].at;
+	}
+	buf_append(round->sink->out(round->wire), slice_of(out->ptr + from, to - from));
+}
+
+static void loans_drop(struct core *core, struct buf *loans)
+{
+	const struct loan *loan = (const struct loan *)loans->ptr;
+	for (size_t n = loans->len / sizeof(*loan); n-- > 0; loan++)
+		loan_return(core, loan->object, loan->core);
+	loans->len = 0;
+}
+
+/* Runs the local calls. Alone in their round they answer straight into the output. */
+static void run_local(struct round *round, struct batch *batch)
+{
+	bool direct = round->n_cores == 1 && !is_muted(round->session);
+	if (!direct) {
+		batch_run(round->core, batch, NULL, NULL);
+	} else {
+		struct buf *out = round->sink->out(round->wire);
+		size_t from = out->len;
+		struct buf loans = {0};
+		batch_run(round->core, batch, out, &loans);
+		if (unlikely(loans.len > 0)) {
+			/* What was said around the loans moves behind them, in order. */
+			struct buf said = {0};
+			size_t loan_at = 0;
+			buf_append(&said, slice_of(out->ptr + from, out->len - from));
+			out->len = from;
+			struct loan *loan = (struct loan *)loans.ptr;
+			for (size_t n = loans.len / sizeof(*loan); n-- > 0; loan++)
+				loan->at -= from;
+			stitch(round, &said, &loans, &loan_at, 0, said.len);
+			buf_fini(&said);
+			buf_fini(&loans);
+		}
+	}
+	if (batch->parked == 0)
+		round->pending--;
+}
+
+static void buf_shrink(struct buf *buf)
+{
+	buf->len = 0;
+	if (buf->cap > BUFFER_KEPT_MAX)
+		buf_fini(buf);
+}
+
+/* Puts the answers of all batches together in the order of the calls. Within one batch a
+ * call that was parked answered later than its successors: loans are found by position. */
+static void gather(struct round *round)
+{
+	bool muted = is_muted(round->session);
+	uint32_t n = round->n - round->has_last;
+	for (uint32_t i = 0; i < n && !muted; i++) {
+		struct call *call = &round->calls[i];
+		if (call->direct)
+			continue;
+		struct batch *batch = round->batches[call->core];
+		const struct loan *loan = (const struct loan *)batch->loans.ptr;
+		size_t loan_at = 0, n_loans = batch->loans.len / sizeof(*loan);
+		while (loan_at < n_loans && loan[loan_at].at <= call->from)
+			loan_at++;
+		struct buf mine = batch->loans;
+		while (n_loans > loan_at && loan[n_loans - 1].at > call->to)
+			n_loans--;
+		mine.len = n_loans * sizeof(*loan);
+		stitch(round, &batch->out, &mine, &loan_at, call->from, call->to);
+	}
+	for (uint16_t i = 0; i < round->n_cores; i++) {
+		struct batch *batch = round->batches[round->cores[i]];
+		if (muted)
+			loans_drop(round->core, &batch->loans);
+		buf_shrink(&batch->out);
+		buf_shrink(&batch->loans);
+		batch->n = 0;
+		batch->first = NULL;
+	}
+	round->n_cores = 0;
+}
+
+/* ---- the last call ---------------------------------------------------------------- */
+
+static void say_side(struct round *round)
+{
+	if (is_muted(round->session)) {
+		loans_drop(round->core, &round->side_loans);
+	} else {
+		size_t loan_at = 0;
+		stitch(round, &round->side, &round->side_loans, &loan_at, 0, round->side.len);
+	}
+	buf_shrink(&round->side);
+	buf_shrink(&round->side_loans);
+}
+
+static void last_in_fiber(void *arg)
+{
+	struct round *round = arg;
+	struct core *core = round->core;
+	struct call *call = &round->calls[round->n - 1];
+	const struct slice *argv = round->arguments + call->args_at;
+	struct client_view client = session_view(round->session);
+	if (call->kind == CALL_SPREAD)
+		spread_run(core, &client, call->command, argv, call->argc, &round->side_reply);
+	else
+		call_execute(core, core->shard, &client, round->session, call->command, argv, call->argc,
+			     &round->side_reply);
+	say_side(round);
+	round->last_done = true;
+	if (!round->running_now)
+		core_ready(core, &round->resume, CLASS_FOREGROUND);
+}
+
+static void refuse(struct round *round, const struct call *call, const struct slice *argv, struct reply *reply)
+{
+	struct session *session = round->session;
+	switch (call->kind) {
+	case CALL_UNSOUND:
+		(void)command_resolve(round->core->commands->index, argv, call->argc, reply);
+		break;
+	case CALL_NO_AUTH:
+		reply_err(reply, ERR_NO_AUTH);
+		break;
+	default:
+		reply_error_fmt(reply,
+				"ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+				"are allowed in this context",
+				command_full_name(round->core->commands->index, call->command));
+		break;
+	}
+	transaction_spoil(session);
+	if (call->command)
+		round->core->commands->statistics[command_number(round->core->commands->index, call->command)].rejected++;
+	metric_add(round->core, METRIC_COMMAND_ERRORS, 1);
+}
+
+/* True: it has answered. */
+static bool run_last(struct round *round)
+{
+	struct core *core = round->core;
+	struct session *session = round->session;
+	struct call *call = &round->calls[round->n - 1];
+	const struct slice *argv = round->arguments + call->args_at;
+	struct reply *reply = &round->side_reply;
+	*reply = (struct reply){.ops = session->ops->reply_ops(session), .out = &round->side, .loans = &round->side_loans};
+	if (call->kind == CALL_FIBER || call->kind == CALL_SPREAD) {
+		fiber_start(core, last_in_fiber, round);
+		return round->last_done;
+	}
+	if (call->kind == CALL_HERE) {
+		struct client_view client = session_view(session);
+		core->shard->now_ms = client.now_ms;
+		call_execute(core, core->shard, &client, session, call->command, argv, call->argc, reply);
+	} else if (call->kind == CALL_QUEUE) {
+		transaction_queue(session, call->command, argv, call->argc, reply);
+	} else {
+		refuse(round, call, argv, reply);
+	}
+	say_side(round);
+	return true;
+}
+
+/* ---- the round -------------------------------------------------------------------- */
+
+/* CLIENT REPLY SKIP mutes the one command after it. */
+static void skip_advance(struct session *session)
+{
+	session->flags &= ~(uint32_t)SESSION_REPLY_SKIP;
+	if (session->flags & SESSION_REPLY_SKIP_NEXT)
+		session->flags = (session->flags & ~(uint32_t)SESSION_REPLY_SKIP_NEXT) | SESSION_REPLY_SKIP;
+}
+
+static void round_reset(struct round *round)
+{
+	round->n = 0;
+	round->n_arguments = 0;
+	round->has_last = round->last_done = false;
+}
+
+/* After an answer came: true when the round is done. */
+static bool go_on(struct round *round)
+{
+	if (round->pending > 0)
+		return false;
+	if (round->n_cores > 0)
+		gather(round);
+	if (round->has_last && !round->last_done) {
+		round->last_done = false;
+		if (!run_last(round))
+			return false;
+	}
+	skip_advance(round->session);
+	round_reset(round);
+	return true;
+}
+
+static bool is_paused(const struct round *round)
+{
+	const struct commands *commands = round->core->commands;
+	if (commands->clients_paused_until_ns <= round->core->now_ns)
+		return false;
+	for (uint32_t i = 0; i < round->n; i++) {
+		const struct command *command = round->calls[i].command;
+		if (!command)
+			continue;
+		if (!commands->paused_writes_only || command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE))
+			return true;
+	}
+	return false;
+}
+
+enum { PAUSE_LOOK_NS = 20 * 1000 * 1000 };
+
+bool round_run(struct round *round)
+{
+	struct core *core = round->core;
+	assert(round->n > 0);
+	if (unlikely(core->commands->clients_paused_until_ns) && is_paused(round)) {
+		timer_start(&core->timers, &round->pause, core->now_ns + PAUSE_LOOK_NS);
+		return false;
+	}
+	round->session->active_ns = core->now_ns;
+	metric_add(core, METRIC_ROUNDS, 1);
+	round->running_now = true;
+	send_batches(round);
+	struct batch *local = round->batches[core->id];
+	if (local && local->n > 0)
+		run_local(round, local);
+	bool done = go_on(round);
+	round->running_now = false;
+	return done;
+}
+
+/* ---- loans ------------------------------------------------------------------------ */
+
+static void loan_came_back(struct core *core, struct message *message)
+{
+	object_return(core->shard, message->args[0].ptr);
+}
+
+void loan_return(struct core *core, void *object, uint16_t from)
+{
+	if (from == core->id) {
+		object_return(core->shard, object);
+		return;
+	}
+	struct message message = {.run = loan_came_back, .args[0].ptr = object};
+	core_post(core, from, &message);
+}

@@ -1,0 +1,96 @@
+/* round_private.h -- what round.c, spread.c and transaction.c share. */
+#pragma once
+
+#include "engine/core/core.h"
+#include "query/commands/commands.h"
+#include "query/session/round.h"
+#include "query/session/session.h"
+#include "storage/locks/locks.h"
+
+enum { ROUND_CALLS = 256, ROUND_KEYS_INLINE = 64 };
+
+/* What must happen with a call. */
+enum call_kind {
+	CALL_SHARD,    /* all keys on one shard: in that shard's batch */
+	CALL_HERE,     /* no keys: on the client's core, at once */
+	CALL_FIBER,    /* the same, but it waits */
+	CALL_SPREAD,   /* keys on several shards */
+	CALL_QUEUE,    /* inside MULTI */
+	CALL_UNSOUND,  /* command_resolve() says the error */
+	CALL_NO_AUTH,
+	CALL_SUBSCRIBED, /* not allowed while subscribed in RESP2 */
+};
+
+struct call {
+	const struct command *command;
+	struct call *next;   /* in its batch */
+	uint64_t hash;       /* of the first key */
+	uint32_t args_at, argc; /* in the round's arguments */
+	uint16_t slot, core;
+	uint8_t kind;
+	uint8_t first_key;   /* position of the first key among the arguments */
+	bool many_keys;
+	bool direct;         /* its answer went straight to the wire */
+	bool failed;
+	size_t from, to;     /* else: its answer in the batch's `out` */
+};
+
+/* The calls of a round on one core. */
+struct batch {
+	struct round *round;
+	struct call *first, **last;
+	uint32_t n;
+	uint32_t parked;     /* calls that wait for a lock */
+	bool passed;         /* every call has been run or parked */
+	uint16_t core;
+	struct client_view client;
+	const struct reply_ops *ops;
+	const struct slice *arguments;
+	struct buf out, loans;
+};
+
+struct round {
+	struct rounds *rounds;
+	struct core *core;
+	struct session *session;
+	const struct round_sink *sink;
+	void *wire;
+	struct task resume;      /* goes on after an answer that came on this core */
+	struct timer pause;      /* CLIENT PAUSE */
+	uint32_t n;
+	uint32_t pending;        /* batches not done */
+	bool has_last;           /* the last call is not a batch's */
+	bool running_now;        /* inside round_run() */
+	bool last_done;
+	bool strict;
+	struct slice *arguments;
+	uint32_t n_arguments, arguments_room;
+	uint16_t cores[CORES_MAX]; /* with a batch, in order of first use */
+	uint16_t n_cores;
+	struct batch **batches;  /* by core; NULL until used */
+	struct buf side, side_loans; /* the last call's answer, if it waits */
+	struct reply side_reply;
+	struct round *next_free;
+	struct call calls[ROUND_CALLS];
+};
+
+struct rounds {
+	struct core *core;
+	struct round *free;
+	uint32_t n_free;
+	struct shard *scratch;   /* for spread calls */
+	const struct fiber *gate_holder;
+	uint32_t gate_depth;
+};
+
+/* Runs one call here as the client sees it, whatever locks say. */
+void call_execute(struct core *core, struct shard *shard, const struct client_view *client, struct session *session,
+		  const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply);
+
+/* The view of a client on a shard: its database under this shard's id. */
+struct client_view view_on_shard(const struct client_view *client, const struct shard *shard);
+
+/* Positions of a command's keys: in `room`, or in memory of its own if there are more
+ * (then *owned is to be freed). The number, or -1. */
+int keys_positions(const struct command *command, const struct slice *argv, uint32_t argc, uint32_t *room,
+		   uint32_t room_n, uint32_t **out, uint32_t **owned);

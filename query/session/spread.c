@@ -1,0 +1,408 @@
+#include "query/session/spread.h"
+
+#include "engine/core/fiber.h"
+#include "engine/memory/memory.h"
+#include "engine/metrics/metrics.h"
+#include "engine/placement/placement.h"
+#include "query/session/round_private.h"
+
+enum { DATABASES = 16 };
+
+/* ---- the set ---------------------------------------------------------------------- */
+
+static int name_compare(struct slice a, struct slice b)
+{
+	size_t n = a.len < b.len ? a.len : b.len;
+	int c = n ? memcmp(a.ptr, b.ptr, n) : 0;
+	return c ? c : (a.len > b.len) - (a.len < b.len);
+}
+
+static int key_compare(const struct locked_key *a, const struct locked_key *b)
+{
+	if (a->core != b->core)
+		return a->core < b->core ? -1 : 1;
+	if (a->hash != b->hash)
+		return a->hash < b->hash ? -1 : 1;
+	return name_compare(a->name, b->name);
+}
+
+/* Where a key is or belongs; sets *found. */
+static uint32_t lockset_place(const struct lockset *set, const struct locked_key *key, bool *found)
+{
+	uint32_t low = 0, high = set->n;
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+		int c = key_compare(&set->keys[middle], key);
+		if (c == 0) {
+			*found = true;
+			return middle;
+		}
+		if (c < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*found = false;
+	return low;
+}
+
+void lockset_add(struct lockset *set, const struct core *core, struct slice name)
+{
+	struct locked_key key = {.name = name, .hash = key_hash(core->shard->hash_seed, name), .slot = slot_of(name)};
+	key.core = core_of_slot(core, key.slot);
+	bool found;
+	uint32_t at = lockset_place(set, &key, &found);
+	if (found)
+		return;
+	if (set->n == set->room) {
+		set->room = set->room ? set->room * 2 : 16;
+		set->keys = memory_resize(set->keys, set->room * sizeof(*set->keys));
+	}
+	memmove(set->keys + at + 1, set->keys + at, (set->n - at) * sizeof(*set->keys));
+	set->keys[at] = key;
+	set->n++;
+}
+
+static void key_forget(struct locked_key *key)
+{
+	for (int db = 0; key->fetched && db < DATABASES; db++)
+		buf_fini(&key->fetched[db]);
+	memory_free(key->fetched);
+	memory_free(key->expires_ms);
+	memory_free(key->dirty);
+	key->fetched = NULL;
+	key->expires_ms = NULL;
+	key->dirty = NULL;
+}
+
+void lockset_fini(struct lockset *set)
+{
+	for (uint32_t i = 0; i < set->n; i++)
+		key_forget(&set->keys[i]);
+	memory_free(set->keys);
+	*set = (struct lockset){0};
+}
+
+/* The keys [from, to) of one core, from `from` on. */
+static uint32_t run_end(const struct lockset *set, uint32_t from)
+{
+	uint32_t to = from;
+	while (to < set->n && set->keys[to].core == set->keys[from].core)
+		to++;
+	return to;
+}
+
+/* ---- locking ---------------------------------------------------------------------- */
+
+/* One core's part of the set, being locked key by key. */
+struct lock_visit {
+	struct lock_waiter waiter;
+	const struct locked_key *keys;
+	uint32_t n, at;
+	uint16_t from;
+	struct fiber *fiber;
+};
+
+static void visit_over(struct core *core, struct message *message) { fiber_wake(core, message->args[0].ptr); }
+
+/* Two keys of one hash share a lock. */
+static bool same_lock_as_before(const struct lock_visit *visit)
+{
+	return visit->at > 0 && visit->keys[visit->at - 1].hash == visit->keys[visit->at].hash;
+}
+
+static void visit_go_on(struct shard *shard, struct lock_visit *visit)
+{
+	for (; visit->at < visit->n; visit->at++) {
+		if (same_lock_as_before(visit))
+			continue;
+		visit->waiter.fingerprint = visit->keys[visit->at].hash;
+		visit->waiter.inside = visit->at > 0;
+		if (!lock_take(shard->locks, &visit->waiter))
+			return;
+	}
+	struct message message = {.run = visit_over, .args[0].ptr = visit->fiber};
+	core_reply(shard->core, visit->from, &message);
+}
+
+static void visit_granted(struct shard *shard, struct lock_waiter *waiter)
+{
+	struct lock_visit *visit = container_of(waiter, struct lock_visit, waiter);
+	visit->at++;
+	visit_go_on(shard, visit);
+}
+
+static void visit_begins(struct core *core, struct message *message)
+{
+	visit_go_on(core->shard, message->args[0].ptr);
+}
+
+void lockset_lock(struct core *core, struct lockset *set)
+{
+	set->core = core;
+	for (uint32_t from = 0, to; from < set->n; from = to) {
+		to = run_end(set, from);
+		struct lock_visit visit = {.waiter = {.kind = LOCK_HOLD, .run = visit_granted}, .keys = set->keys + from,
+					   .n = to - from, .from = core->id, .fiber = fiber_self(core)};
+		struct message message = {.run = visit_begins, .args[0].ptr = &visit};
+		core_request(core, set->keys[from].core, &message);
+		fiber_wait(core);
+	}
+}
+
+/* ---- the same work on each core of the set ------------------------------------------ */
+
+struct part {
+	void (*work)(struct core *there, struct part *part);
+	struct locked_key *keys;
+	uint32_t n;
+	uint16_t from;
+	struct part_group *group;
+	void *arg;
+};
+
+struct part_group {
+	struct fiber *fiber;
+	uint32_t pending;
+};
+
+static void part_done(struct core *core, struct message *message)
+{
+	struct part *part = message->args[0].ptr;
+	if (--part->group->pending == 0)
+		fiber_wake(core, part->group->fiber);
+}
+
+static void part_begins(struct core *core, struct message *message)
+{
+	struct part *part = message->args[0].ptr;
+	part->work(core, part);
+	struct message done = {.run = part_done, .args[0].ptr = part};
+	core_reply(core, part->from, &done);
+}
+
+/* Runs `work` on every core of the set, side by side, each with its keys. */
+static void lockset_each(struct core *core, struct lockset *set, void (*work)(struct core *, struct part *), void *arg)
+{
+	struct part parts[CORES_MAX];
+	struct part_group group = {.fiber = fiber_self(core)};
+	for (uint32_t from = 0, to; from < set->n; from = to) {
+		to = run_end(set, from);
+		struct part *part = &parts[group.pending++];
+		*part = (struct part){.work = work, .keys = set->keys + from, .n = to - from, .from = core->id,
+				      .group = &group, .arg = arg};
+		struct message message = {.run = part_begins, .args[0].ptr = part};
+		core_request(core, set->keys[from].core, &message);
+	}
+	if (group.pending > 0)
+		fiber_wait(core);
+}
+
+static void release_part(struct core *there, struct part *part)
+{
+	for (uint32_t i = 0; i < part->n; i++)
+		if (i == 0 || part->keys[i - 1].hash != part->keys[i].hash)
+			lock_release(there->shard, there->shard->locks, part->keys[i].hash);
+}
+
+void lockset_release(struct core *core, struct lockset *set) { lockset_each(core, set, release_part, NULL); }
+
+/* ---- values there and back ---------------------------------------------------------- */
+
+struct spread {
+	const struct client_view *client;
+	bool all_databases;
+	bool grows;
+	bool refused; /* a shard has no memory left; written by any core, read after all */
+	struct lockset *changes; /* where the scratch shard's hook looks keys up */
+};
+
+static struct key key_in_db(const struct shard *shard, const struct locked_key *locked, int db)
+{
+	return (struct key){.name = locked->name, .hash = locked->hash, .slot = locked->slot,
+			    .keyspace = shard->keyspace_of_db[db]};
+}
+
+static void fetch_db(struct shard *shard, struct locked_key *locked, int db)
+{
+	struct key key = key_in_db(shard, locked, db);
+	struct object *object = keyspace_find(shard, &key, FIND_QUIET);
+	if (!object)
+		return;
+	object_pack(object, &locked->fetched[db]);
+	locked->expires_ms[db] = object_expires_ms(object);
+}
+
+static void fetch_part(struct core *there, struct part *part)
+{
+	struct spread *spread = part->arg;
+	struct shard *shard = there->shard;
+	shard->now_ms = spread->client->now_ms;
+	if (spread->grows && shard->memory_max && !shard_admit(shard))
+		__atomic_store_n(&spread->refused, true, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < part->n; i++) {
+		struct locked_key *locked = &part->keys[i];
+		for (int db = 0; db < DATABASES; db++)
+			if (spread->all_databases || db == spread->client->db)
+				fetch_db(shard, locked, db);
+	}
+}
+
+static void apply_part(struct core *there, struct part *part)
+{
+	struct spread *spread = part->arg;
+	struct shard *shard = there->shard;
+	shard->now_ms = spread->client->now_ms;
+	for (uint32_t i = 0; i < part->n; i++) {
+		struct locked_key *locked = &part->keys[i];
+		for (int db = 0; db < DATABASES; db++) {
+			if (!locked->dirty[db])
+				continue;
+			struct key key = key_in_db(shard, locked, db);
+			if (locked->fetched[db].len == 0) {
+				(void)keyspace_delete(shard, &key);
+				continue;
+			}
+			enum err err = object_unpack(shard, &key, buf_slice(&locked->fetched[db]), locked->expires_ms[db]);
+			assert(err == OK); /* packed by this very program a moment ago */
+		}
+	}
+}
+
+static int db_of_keyspace(const struct shard *shard, uint32_t keyspace)
+{
+	for (int db = 0; db < DATABASES; db++)
+		if (shard->keyspace_of_db[db] == keyspace)
+			return db;
+	assert(!"a key of no database");
+	return -1;
+}
+
+/* The command changed a key of the scratch shard. */
+static void scratch_changed(struct shard *scratch, const struct key *key)
+{
+	struct spread *spread = scratch->changed_arg;
+	struct locked_key wanted = {.name = key->name, .hash = key->hash, .slot = key->slot};
+	wanted.core = core_of_slot(spread->changes->core, key->slot);
+	bool found;
+	uint32_t at = lockset_place(spread->changes, &wanted, &found);
+	assert(found); /* a command touches the keys that its row names, no others */
+	spread->changes->keys[at].dirty[db_of_keyspace(scratch, key->keyspace)] = true;
+}
+
+static void scratch_load(struct shard *scratch, struct lockset *set)
+{
+	scratch->changed = NULL;
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct locked_key *locked = &set->keys[i];
+		for (int db = 0; db < DATABASES; db++) {
+			if (locked->fetched[db].len == 0)
+				continue;
+			struct key key = key_in_db(scratch, locked, db);
+			enum err err = object_unpack(scratch, &key, buf_slice(&locked->fetched[db]), locked->expires_ms[db]);
+			assert(err == OK);
+		}
+	}
+}
+
+/* Takes back what changed, and leaves the scratch shard empty. */
+static bool scratch_unload(struct shard *scratch, struct lockset *set)
+{
+	bool any = false;
+	scratch->changed = NULL;
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct locked_key *locked = &set->keys[i];
+		for (int db = 0; db < DATABASES; db++) {
+			struct key key = key_in_db(scratch, locked, db);
+			locked->fetched[db].len = 0;
+			if (locked->dirty[db]) {
+				any = true;
+				struct object *object = keyspace_find(scratch, &key, FIND_QUIET);
+				if (object) {
+					object_pack(object, &locked->fetched[db]);
+					locked->expires_ms[db] = object_expires_ms(object);
+				}
+			}
+			(void)keyspace_delete(scratch, &key);
+		}
+	}
+	return any;
+}
+
+static void lockset_prepare(struct lockset *set)
+{
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct locked_key *locked = &set->keys[i];
+		key_forget(locked);
+		locked->fetched = memory_zalloc(DATABASES * sizeof(*locked->fetched));
+		locked->expires_ms = memory_zalloc(DATABASES * sizeof(*locked->expires_ms));
+		locked->dirty = memory_zalloc(DATABASES * sizeof(*locked->dirty));
+	}
+}
+
+static void count_hits(struct core *core, struct shard *scratch)
+{
+	core->shard->counters.hits += scratch->counters.hits;
+	core->shard->counters.misses += scratch->counters.misses;
+	scratch->counters.hits = scratch->counters.misses = 0;
+}
+
+static void lockset_of(struct lockset *set, struct core *core, const struct command *command, const struct slice *argv,
+		       uint32_t argc)
+{
+	uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
+	int n = keys_positions(command, argv, argc, room, ROUND_KEYS_INLINE, &at, &owned);
+	for (int i = 0; i < n; i++)
+		lockset_add(set, core, argv[at[i]]);
+	memory_free(owned);
+	set->core = core;
+}
+
+static void execute_on(struct core *core, struct lockset *set, const struct client_view *client,
+		       const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply)
+{
+	struct shard *scratch = core->commands->rounds->scratch;
+	struct spread spread = {.client = client, .changes = set, .grows = command->flags & COMMAND_GROWS,
+				.all_databases = command->flags & COMMAND_OTHER_DB};
+	lockset_prepare(set);
+	lockset_each(core, set, fetch_part, &spread);
+	if (spread.refused) {
+		reply_err(reply, ERR_NO_MEMORY);
+		return;
+	}
+	/* From here to the unloading nothing waits: the scratch shard is ours alone. */
+	memcpy(scratch->keyspace_of_db, core->shard->keyspace_of_db, sizeof(scratch->keyspace_of_db));
+	scratch->now_ms = client->now_ms;
+	scratch_load(scratch, set);
+	scratch->changed = scratch_changed;
+	scratch->changed_arg = &spread;
+	struct client_view view = view_on_shard(client, scratch);
+	struct buf *loans = reply->loans;
+	reply->loans = NULL; /* values here are gone in a moment: copy them */
+	call_execute(core, scratch, &view, NULL, command, argv, argc, reply);
+	reply->loans = loans;
+	count_hits(core, scratch);
+	if (scratch_unload(scratch, set))
+		lockset_each(core, set, apply_part, &spread);
+}
+
+void spread_execute(struct core *core, const struct client_view *client, const struct command *command,
+		    const struct slice *argv, uint32_t argc, struct reply *reply)
+{
+	struct lockset set = {0};
+	lockset_of(&set, core, command, argv, argc);
+	execute_on(core, &set, client, command, argv, argc, reply);
+	lockset_fini(&set);
+}
+
+void spread_run(struct core *core, const struct client_view *client, const struct command *command,
+		const struct slice *argv, uint32_t argc, struct reply *reply)
+{
+	struct lockset set = {0};
+	lockset_of(&set, core, command, argv, argc);
+	lockset_lock(core, &set);
+	metric_add(core, METRIC_COMMANDS_SPREAD, 1);
+	execute_on(core, &set, client, command, argv, argc, reply);
+	lockset_release(core, &set);
+	lockset_fini(&set);
+}

@@ -1,0 +1,48 @@
+/* spread.h -- commands whose keys lie on several shards, as one atomic step.
+ *
+ * What      A lockset is a set of keys on any shards, locked in the global order (core,
+ *           then fingerprint). While it is held, spread_execute() runs a command on it:
+ *           the values come to a scratch shard of this core, the command's ordinary
+ *           function runs there, and what it changed goes back.
+ * Where     Fiber code of the client's core.
+ * Cost      One message there and back for each core to lock and fetch, one to apply and
+ *           release. Values travel whole, packed.
+ */
+#pragma once
+
+#include "query/commands/command.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct core;
+struct session;
+
+/* A key of the set; points to its name, which must stay. */
+struct locked_key {
+	struct slice name;
+	uint64_t hash;
+	uint16_t slot, core;
+	struct buf *fetched; /* packed values by database, of those fetched; else NULL */
+	int64_t *expires_ms;
+	bool *dirty;
+};
+
+struct lockset {
+	struct core *core;
+	struct locked_key *keys; /* sorted by (core, hash, name), each once */
+	uint32_t n, room;
+};
+
+void lockset_add(struct lockset *set, const struct core *core, struct slice name);
+void lockset_lock(struct core *core, struct lockset *set);    /* waits */
+void lockset_release(struct core *core, struct lockset *set); /* waits for the last */
+void lockset_fini(struct lockset *set);
+
+/* Runs a command whose keys are all in the locked set. Says its reply. */
+void spread_execute(struct core *core, const struct client_view *client, const struct command *command,
+		    const struct slice *argv, uint32_t argc, struct reply *reply);
+
+/* Locks, runs, releases: for a command by itself. */
+void spread_run(struct core *core, const struct client_view *client, const struct command *command,
+		const struct slice *argv, uint32_t argc, struct reply *reply);

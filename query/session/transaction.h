@@ -1,0 +1,24 @@
+/* transaction.h -- MULTI's queue and WATCH's watches of one session. */
+#pragma once
+
+#include "query/commands/command.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct session;
+
+bool transaction_is_queueing(const struct session *session);
+
+/* Queues a copy of the call and says QUEUED. */
+void transaction_queue(struct session *session, const struct command *command, const struct slice *argv,
+		       uint32_t argc, struct reply *reply);
+
+/* A call was refused while queueing: EXEC will say EXECABORT. */
+void transaction_spoil(struct session *session);
+
+/* Forgets queue and watches; may be called when the session ends. */
+void transaction_drop(struct session *session);
+
+uint32_t transaction_queued(const struct session *session); /* calls */
+uint32_t transaction_watched(const struct session *session); /* keys */

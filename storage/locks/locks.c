@@ -1,0 +1,132 @@
+#include "storage/locks/locks.h"
+
+#include "engine/memory/memory.h"
+
+#include <assert.h>
+
+enum { TABLE_SIZE = 256 };
+
+/* A fingerprint that is held; those who wait for it in order. */
+struct lock {
+	struct lock *next;
+	uint64_t fingerprint;
+	struct link waiters;
+};
+
+struct locks {
+	uint32_t users; /* locks held, gate held, entries queued: first, see locks_at_rest() */
+	uint32_t held;
+	bool gated;
+	struct link entry; /* the gate's waiters, and who came after them */
+	struct lock *table[TABLE_SIZE];
+};
+
+struct locks *locks_new(void)
+{
+	struct locks *locks = memory_zalloc(sizeof(*locks));
+	list_init(&locks->entry);
+	return locks;
+}
+
+void locks_free(struct locks *locks)
+{
+	if (!locks)
+		return;
+	assert(locks->users == 0);
+	memory_free(locks);
+}
+
+static struct lock **lock_place(struct locks *locks, uint64_t fingerprint)
+{
+	struct lock **at = &locks->table[fingerprint % TABLE_SIZE];
+	while (*at && (*at)->fingerprint != fingerprint)
+		at = &(*at)->next;
+	return at;
+}
+
+static void lock_hold(struct locks *locks, struct lock **place, uint64_t fingerprint)
+{
+	struct lock *lock = memory_alloc(sizeof(*lock));
+	lock->next = NULL;
+	lock->fingerprint = fingerprint;
+	list_init(&lock->waiters);
+	*place = lock;
+	locks->held++;
+	locks->users++;
+}
+
+/* Takes the lock or queues at its key; the gate does not stand in the way. */
+static bool take_inside(struct locks *locks, struct lock_waiter *waiter)
+{
+	struct lock **place = lock_place(locks, waiter->fingerprint);
+	if (*place) {
+		list_push_back(&(*place)->waiters, &waiter->link);
+		return false;
+	}
+	if (waiter->kind == LOCK_HOLD)
+		lock_hold(locks, place, waiter->fingerprint);
+	return true;
+}
+
+static bool take_gate(struct locks *locks)
+{
+	if (locks->held > 0 || locks->gated)
+		return false;
+	locks->gated = true;
+	locks->users++;
+	return true;
+}
+
+bool lock_take(struct locks *locks, struct lock_waiter *waiter)
+{
+	bool must_queue = !waiter->inside && (locks->gated || !list_empty(&locks->entry));
+	if (!must_queue && waiter->kind != LOCK_GATE)
+		return take_inside(locks, waiter);
+	if (!must_queue && take_gate(locks))
+		return true;
+	list_push_back(&locks->entry, &waiter->link);
+	locks->users++;
+	return false;
+}
+
+/* Lets in those who line up at the entry, until the next gate or the end of the line. */
+static void serve_entry(struct shard *shard, struct locks *locks)
+{
+	while (!locks->gated && !list_empty(&locks->entry)) {
+		struct lock_waiter *first = container_of(locks->entry.next, struct lock_waiter, link);
+		if (first->kind == LOCK_GATE && !take_gate(locks))
+			return;
+		list_remove(&first->link);
+		locks->users--;
+		if (first->kind == LOCK_GATE || take_inside(locks, first))
+			first->run(shard, first);
+	}
+}
+
+void lock_release(struct shard *shard, struct locks *locks, uint64_t fingerprint)
+{
+	struct lock *lock = *lock_place(locks, fingerprint);
+	assert(lock);
+	/* PASS waiters run with the lock still in the table, so that what they start cannot
+	 * overtake those behind them. */
+	for (struct link *link; (link = list_pop_front(&lock->waiters));) {
+		struct lock_waiter *next = container_of(link, struct lock_waiter, link);
+		bool hands_over = next->kind == LOCK_HOLD;
+		next->run(shard, next);
+		if (hands_over)
+			return;
+	}
+	*lock_place(locks, fingerprint) = lock->next;
+	memory_free(lock);
+	locks->held--;
+	locks->users--;
+	serve_entry(shard, locks);
+}
+
+void gate_release(struct shard *shard, struct locks *locks)
+{
+	assert(locks->gated);
+	locks->gated = false;
+	locks->users--;
+	serve_entry(shard, locks);
+}
