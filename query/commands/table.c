@@ -12,6 +12,8 @@
 #include <assert.h>
 
 const struct command_group command_groups[] = {
+        {"string", string_commands},
+        {"bitmap", bitmap_commands},
         {0},
 };
 
