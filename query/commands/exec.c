@@ -48,6 +48,11 @@ struct object *exec_find(struct exec *exec, const struct key *key, enum find_how
 	return keyspace_find(exec->shard, key, how);
 }
 
+struct object *exec_look(struct exec *exec, const struct key *key)
+{
+	return find_untouched(exec->shard, key, FIND_READ);
+}
+
 enum err exec_find_string(struct exec *exec, const struct key *key, enum find_how how, struct object **out)
 {
 	struct object *object = exec_find(exec, key, how);

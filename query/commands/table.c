@@ -14,6 +14,11 @@
 const struct command_group command_groups[] = {
         {"string", string_commands},
         {"bitmap", bitmap_commands},
+        {"generic", keys_commands},
+        {"generic", expire_commands},
+        {"generic", scan_commands},
+        {"generic", dump_commands},
+        {"generic", sort_commands},
         {0},
 };
 
