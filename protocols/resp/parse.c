@@ -1,6 +1,7 @@
 #include "protocols/resp/parse.h"
 
 #include "engine/base/number.h"
+#include "kernels/text/resp_scan.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -122,12 +123,11 @@ static enum line find_line(struct resp_parser *parser, const struct resp_limits 
 	size_t to = len < most ? len : most;
 	size_t from = parser->scanned;
 	if (from < to && line[from] != '\0') {
-		const uint8_t *found = memchr(line + from, end, to - from);
-		size_t n = found ? (size_t)(found - line) : to;
-		const uint8_t *nul = memchr(line + from, '\0', n - from);
-		parser->scanned = nul ? (size_t)(nul - line) : n;
-		if (found && !nul) {
-			*out = n;
+		size_t found = from + find_byte(line + from, to - from, end);
+		size_t nul = from + find_byte(line + from, found - from, '\0');
+		parser->scanned = nul;
+		if (found < to && nul == found) {
+			*out = found;
 			return LINE_WHOLE;
 		}
 	}
