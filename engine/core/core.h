@@ -3,8 +3,9 @@
  * What      A pinned thread, its I/O, its rings, timers, fibers and tasks, and the state
  *           of the rooms above, which the engine only points to. There is no other state:
  *           the one thread-local is core_current(), which the simulator switches.
- * Loop      rings -> completions -> tasks and fibers by class -> timers -> publish rings
- *           -> one send for each dirty connection -> one io_poll(). See reactor.c.
+ * Loop      rings -> tasks and fibers by class -> timers -> turn-end hooks (one send for
+ *           each dirty connection) -> publish rings -> one io_poll(), which submits and
+ *           calls back what completed. See reactor.c.
  */
 #pragma once
 
@@ -19,12 +20,7 @@
 enum { CORES_MAX = 64 };
 
 /* Who goes first when there is more work than time. */
-enum class {
-	CLASS_FOREGROUND,
-	CLASS_QUERY,
-	CLASS_BACKGROUND,
-	CLASS_COUNT
-};
+enum class { CLASS_FOREGROUND, CLASS_QUERY, CLASS_BACKGROUND, CLASS_COUNT };
 
 /* Work for a later moment of this core; lies inside its owner. `run` may make it ready
  * again. A background task does at most about 100 us at a time. */
@@ -34,7 +30,8 @@ struct task {
 	const char *name; /* for the stall log */
 };
 
-/* Told once a turn, before the loop publishes and sleeps: flushes what the turn left. */
+/* Told once every turn, from core_at_turn_end() on, before the loop publishes and sleeps:
+ * flushes what the turn left. */
 struct turn_end {
 	struct link link;
 	void (*run)(struct core *core, struct turn_end *hook);
@@ -43,16 +40,16 @@ struct turn_end {
 struct core {
 	uint16_t id;
 	uint16_t n_cores;
-	bool stopping;          /* the drain has begun */
-	bool stopped;           /* leave the loop */
-	uint64_t now_ns;        /* monotonic, read once a turn (core_refresh_clock() more often) */
-	int64_t wall_us;        /* read once a turn */
+	bool stopping;   /* the drain has begun */
+	bool stopped;    /* leave the loop */
+	uint64_t now_ns; /* monotonic, read once a turn (core_refresh_clock() more often) */
+	int64_t wall_us; /* read once a turn */
 	struct io *io;
 	struct machine *machine; /* all cores, and what they share; read-only while serving */
 	struct timer_wheel timers;
 	struct fiber_pool *fibers;
-	struct reactor *reactor; /* the loop's own state */
-	uint64_t *metrics;       /* engine/metrics: counters of this core */
+	struct reactor *reactor;         /* the loop's own state */
+	uint64_t *metrics;               /* engine/metrics: counters of this core */
 	const struct settings *settings; /* the version this core has seen */
 	/* The rooms above: */
 	struct network *network;   /* engine/net: connections and listeners */
@@ -64,11 +61,14 @@ struct core {
 /* The cores of one server. */
 struct machine {
 	uint16_t n_cores;
+	int n_cpus; /* that the process may use */
 	struct core *cores[CORES_MAX];
 	uint64_t started_ns;
 	int64_t started_wall_us;
-	struct ring *rings;      /* n_cores * n_cores */
+	struct ring *rings; /* n_cores * n_cores: from each core to each */
+	struct bell *bells; /* one for each core: how it is woken */
 	struct placement *placement;
+	_Atomic int log_level; /* enum log_level: lines below it are dropped; may be set at any time */
 };
 
 struct core *core_current(void);
@@ -88,16 +88,22 @@ uint64_t core_random(struct core *core);
 
 /* ---- life ----------------------------------------------------------------------- */
 
+/* Called before any thread is pinned: it counts the CPUs. Keys are spread over the cores
+ * evenly; core 0 says when it all started. */
 struct machine *machine_new(uint16_t n_cores) must_check;
 void machine_free(struct machine *machine);
 
-/* Joins a core, with an io of its own, to the machine: on the thread that will run it. */
+/* Joins a core, with an io of its own, to the machine: on the thread that will run it, which
+ * it becomes the current core of. None runs before all have joined, and none is freed before
+ * all have left their loops: until then others may send to it and wake it. The io stays the
+ * caller's. */
 struct core *core_new(struct machine *machine, uint16_t id, struct io *io) must_check;
 void core_free(struct core *core);
 
 /* The loop, a stage at a time, so that the simulator can let other cores run between any
- * two. ARM announces the sleep, CHECK looks at the rings once more: without it, a message
- * published between the last drain and the announcement would wait for ever. */
+ * two: runs the stage that is due and returns the one that is due next. ARM announces the
+ * sleep, CHECK looks at the rings once more: without it, a message published between the
+ * last drain and the announcement would wait for ever. */
 enum reactor_stage { REACTOR_WORK, REACTOR_ARM, REACTOR_CHECK, REACTOR_SLEEP, REACTOR_STOPPED };
 enum reactor_stage reactor_step(struct core *core);
 

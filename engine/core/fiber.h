@@ -31,15 +31,16 @@ struct fiber *fiber_self(struct core *core);
 
 /* Parks the running fiber until fiber_wake(); the other side of a wait is the waker's. */
 void fiber_wait(struct core *core);
-void fiber_wake(struct core *core, struct fiber *fiber); /* runs it in this turn or the next */
+void fiber_wake(struct core *core, struct fiber *fiber); /* it runs in this turn or the next */
 
 void fiber_sleep(struct core *core, uint64_t ns);
 
-/* Lets other work run and goes on in a later turn: for long computations in slices. */
+/* Lets other work run and goes on in a later turn, as query work: for long computations. */
 void fiber_yield(struct core *core);
 
 /* Runs `work(there, arg)` on core `to` as shard code and waits for its end. `arg` stays
- * the caller's; its memory may be read and written there meanwhile. */
+ * the caller's; its memory may be read and written there meanwhile. On the own core it
+ * runs at once, on the loop's stack, unless earlier messages of this core to itself wait. */
 void fiber_call(struct core *core, uint16_t to, void (*work)(struct core *there, void *arg), void *arg);
 
 /* The same on every core, this one included, all at once; waits for the last. `arg` is
@@ -53,5 +54,4 @@ size_t fiber_stack_left(struct core *core);
 struct fiber_pool; /* one a core; stacks idle in it are few (64) */
 struct fiber_pool *fiber_pool_new(void) must_check;
 void fiber_pool_free(struct fiber_pool *pool); /* asserts that no fiber lives */
-int fiber_pool_run_ready(struct core *core, struct fiber_pool *pool); /* the reactor's */
 uint32_t fiber_pool_living(const struct fiber_pool *pool);

@@ -516,6 +516,8 @@ static int epoll_poll(struct io *io, uint64_t until_ns)
 	if (unlikely(e->refused.first) && until_ns > e->accept_at_ns)
 		until_ns = e->accept_at_ns;
 	int n = wait_events(e, events, until_ns), handled = n;
+	if ((n > 0 || e->n_results > 0) && io->awake)
+		io->awake(io);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.ptr)
 			on_event(e, events[i].data.ptr, events[i].events);

@@ -129,6 +129,9 @@ struct io {
 	void *owner;      /* the core, for callbacks that need it */
 	const char *note; /* the rung of the degrade ladder that runs, for logs and INFO */
 	uint64_t enters;  /* io_poll() calls that went into the kernel */
+	/* The owner's, or NULL: told in io_poll() after its wait, before the first callback, so
+	 * that callbacks find a clock that has not slept. */
+	void (*awake)(struct io *io);
 };
 
 /* Submits what is staged, reaps what completed (bounded) and calls it back. With

@@ -625,6 +625,8 @@ static int reap(struct uring *u)
 	struct io_uring_cq *cq = &u->ring.cq;
 	unsigned head = *cq->khead, tail = io_uring_smp_load_acquire(cq->ktail);
 	int n = 0;
+	if (head != tail && u->io.awake)
+		u->io.awake(&u->io);
 	for (; head != tail && n < REAP_MAX; head++, n++) {
 		/* A copy: handling may submit, and so let the kernel write completions. */
 		struct io_uring_cqe cqe = cq->cqes[head & cq->ring_mask];
