@@ -20,6 +20,20 @@ struct command_statistics {
 	uint64_t busy_ns;
 };
 
+/* How often errors of one code ("WRONGTYPE") were said. */
+struct error_count {
+	char code[24];
+	uint64_t n;
+};
+
+enum { ERROR_CODES_MAX = 64 }; /* further codes count as "other" */
+
+/* What INFO compares with to say rates: the counters when it was last asked. Core 0's. */
+struct rate_mark {
+	uint64_t at_ns, commands, bytes_in, bytes_out;
+	uint64_t memory_peak;
+};
+
 struct commands {
 	struct core *core;
 	const struct command_index *index;
@@ -32,10 +46,29 @@ struct commands {
 	struct rounds *rounds;                 /* query/session/round.c */
 	uint64_t clients_paused_until_ns;      /* CLIENT PAUSE; 0: not */
 	bool paused_writes_only;
+	uint64_t slow_ns;                      /* what took so long is told to slow log or latency monitor */
+	struct error_count errors[ERROR_CODES_MAX];
+	uint32_t n_errors;
+	struct rate_mark rates;
+	uint32_t next_keyspace;                /* ids that FLUSHALL and its kin give away; core 0's */
 };
 
 struct commands *commands_new(struct core *core, const struct command_index *index) must_check;
 void commands_free(struct commands *commands);
 
-/* Tells what one command cost; called by whoever ran it. Feeds statistics, slow log. */
+/* Tells what one command cost; called by whoever ran it. Feeds statistics and histograms;
+ * slowlog_note() (slowlog.h) remembers the slow ones. */
 void commands_count(struct core *core, const struct command *command, uint64_t ns, bool failed);
+
+/* Counts an error's code; `text` begins with it. */
+void commands_count_error(struct core *core, struct slice text);
+
+/* Makes a core and its shard do as core->settings say: at start, and after CONFIG SET. */
+void commands_follow_settings(struct core *core);
+
+/* Writes what is known only when asked into this core's metrics; before they are read. */
+void commands_sample(struct core *core);
+
+/* Runs `work(there, arg)` on one core after the other, so that all may add to `arg`; waits.
+ * Fiber code. */
+void commands_each_core(struct core *core, void (*work)(struct core *there, void *arg), void *arg);

@@ -1,5 +1,8 @@
 #include "query/commands/reply.h"
 
+#include "engine/core/core.h"
+#include "query/commands/commands.h"
+
 #include <stdarg.h>
 
 static bool is_line_end(uint8_t c) { return c == '\r' || c == '\n'; }
@@ -25,8 +28,12 @@ void reply_error_fmt(struct reply *reply, const char *format, ...)
 	va_start(args, format);
 	buf_vprintf(&text, format, args);
 	va_end(args);
+	struct slice line = one_line(&text);
+	struct core *core = core_current();
+	if (core && core->commands)
+		commands_count_error(core, line);
 	reply->errors++;
-	reply->ops->error(reply, one_line(&text));
+	reply->ops->error(reply, line);
 }
 
 void reply_err(struct reply *reply, enum err err)

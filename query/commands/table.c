@@ -19,6 +19,8 @@ const struct command_group command_groups[] = {
         {"generic", scan_commands},
         {"generic", dump_commands},
         {"generic", sort_commands},
+        {"connection", connection_commands},
+        {"pubsub", pubsub_commands},
         {0},
 };
 

@@ -1,0 +1,137 @@
+#include "query/commands/commands.h"
+
+#include "engine/config/settings.h"
+#include "engine/core/core.h"
+#include "engine/core/fiber.h"
+#include "engine/memory/memory.h"
+#include "engine/metrics/metrics.h"
+#include "query/commands/latency.h"
+#include "query/commands/pubsub.h"
+#include "query/commands/slowlog.h"
+
+/* ---- life ------------------------------------------------------------------------- */
+
+struct commands *commands_new(struct core *core, const struct command_index *index)
+{
+	struct commands *commands = memory_zalloc(sizeof(*commands));
+	commands->core = core;
+	commands->index = index;
+	list_init(&commands->sessions);
+	commands->statistics = memory_zalloc(command_count(index) * sizeof(*commands->statistics));
+	commands->slowlog = slowlog_new();
+	commands->latency = latency_new(command_count(index));
+	commands->channels = channels_new(core);
+	commands->next_keyspace = array_len(core->shard->keyspace_of_db);
+	commands->rates.at_ns = core->now_ns;
+	return commands;
+}
+
+void commands_free(struct commands *commands)
+{
+	if (!commands)
+		return;
+	assert(list_empty(&commands->sessions));
+	channels_free(commands->channels);
+	latency_free(commands->latency);
+	slowlog_free(commands->slowlog);
+	memory_free(commands->statistics);
+	memory_free(commands);
+}
+
+/* ---- settings --------------------------------------------------------------------- */
+
+static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static uint64_t scaled(int64_t value, uint64_t unit_ns)
+{
+	uint64_t ns;
+	return __builtin_mul_overflow((uint64_t)value, unit_ns, &ns) ? UINT64_MAX : ns;
+}
+
+static uint64_t slow_from_ns(const struct settings *settings)
+{
+	uint64_t slowlog_ns = settings->slowlog_log_slower_than < 0 || settings->slowlog_max_len == 0
+	                              ? UINT64_MAX
+	                              : scaled(settings->slowlog_log_slower_than, 1000);
+	uint64_t latency_ns = settings->latency_monitor_threshold == 0
+	                              ? UINT64_MAX
+	                              : scaled(settings->latency_monitor_threshold, 1000 * 1000);
+	return smaller(slowlog_ns, latency_ns);
+}
+
+void commands_follow_settings(struct core *core)
+{
+	const struct settings *settings = core->settings;
+	struct commands *commands = core->commands;
+	struct shard *shard = core->shard;
+	shard->policy = (enum eviction_policy)settings->maxmemory_policy;
+	shard->memory_max = settings->maxmemory / core->n_cores;
+	if (settings->maxmemory > 0 && shard->memory_max == 0)
+		shard->memory_max = 1; /* 0 would be no limit at all */
+	commands->slow_ns = slow_from_ns(settings);
+	slowlog_trim(commands->slowlog, (size_t)settings->slowlog_max_len);
+}
+
+/* ---- statistics ------------------------------------------------------------------- */
+
+void commands_count(struct core *core, const struct command *command, uint64_t ns, bool failed)
+{
+	struct commands *commands = core->commands;
+	uint32_t number = command_number(commands->index, command);
+	struct command_statistics *statistics = &commands->statistics[number];
+	statistics->calls++;
+	statistics->busy_ns += ns;
+	statistics->failed += failed;
+	if (core->settings->latency_tracking)
+		latency_count(commands->latency, number, ns);
+}
+
+static struct error_count *error_find(struct commands *commands, struct slice code)
+{
+	for (uint32_t i = 0; i < commands->n_errors; i++)
+		if (slice_equal(code, slice_from_str(commands->errors[i].code)))
+			return &commands->errors[i];
+	return NULL;
+}
+
+void commands_count_error(struct core *core, struct slice text)
+{
+	struct commands *commands = core->commands;
+	const uint8_t *space = text.len > 0 ? memchr(text.ptr, ' ', text.len) : NULL;
+	struct slice code = slice_sub(text, 0, space ? (size_t)(space - text.ptr) : text.len);
+	if (code.len == 0 || code.len >= sizeof(commands->errors[0].code))
+		code = S("other");
+	struct error_count *error = error_find(commands, code);
+	if (!error && commands->n_errors >= ERROR_CODES_MAX - 1) {
+		code = S("other"); /* the last place is kept for it */
+		error = error_find(commands, code);
+	}
+	if (!error) {
+		error = &commands->errors[commands->n_errors++];
+		memcpy(error->code, code.ptr, code.len);
+		error->code[code.len] = 0;
+		error->n = 0;
+	}
+	error->n++;
+}
+
+void commands_sample(struct core *core)
+{
+	const struct shard *shard = core->shard;
+	uint64_t keys = 0;
+	for (size_t db = 0; db < array_len(shard->keyspace_of_db); db++)
+		keys += keyspace_count(core->shard, shard->keyspace_of_db[db]);
+	metric_set(core, METRIC_KEYS, keys);
+	metric_set(core, METRIC_MEMORY_KEYS, shard_memory(shard));
+	metric_set(core, METRIC_KEYSPACE_HITS, shard->counters.hits);
+	metric_set(core, METRIC_KEYSPACE_MISSES, shard->counters.misses);
+	metric_set(core, METRIC_KEYS_EXPIRED, shard->counters.expired);
+	metric_set(core, METRIC_KEYS_EVICTED, shard->counters.evicted);
+	metric_set(core, METRIC_FIBERS, fiber_pool_living(core->fibers));
+}
+
+void commands_each_core(struct core *core, void (*work)(struct core *there, void *arg), void *arg)
+{
+	for (uint16_t to = 0; to < core->n_cores; to++)
+		fiber_call(core, to, work, arg);
+}

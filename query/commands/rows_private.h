@@ -1,0 +1,35 @@
+/* rows_private.h -- what the files of the connection, server and pubsub groups share. */
+#pragma once
+
+#include "query/commands/command.h"
+
+/* Flags that go together. */
+enum {
+	ROW_ALWAYS = COMMAND_LOADING | COMMAND_STALE,
+	ROW_CLIENT = ROW_ALWAYS | COMMAND_NO_SCRIPT,
+	ROW_ADMIN = ROW_CLIENT | COMMAND_ADMIN,
+};
+
+/* Rows below a row of another file. */
+extern const struct command client_rows[];
+extern const struct command config_rows[];
+extern const struct command introspection_rows[]; /* COMMAND's */
+extern const struct command slowlog_rows[];
+extern const struct command latency_rows[];
+extern const struct command memory_rows[];
+
+enum err run_command(struct exec *exec);
+enum err run_info(struct exec *exec);
+
+/* "X HELP": the lines under Redis' heading, and the two about HELP itself. `lines` ends
+ * with NULL. */
+enum err reply_help(struct exec *exec, const char *name, const char *const *lines);
+
+/* The session's password check; says the error if it fails. */
+bool session_log_in(struct exec *exec, struct slice user, struct slice password);
+
+/* Names the session; says the error if it cannot be called so. */
+bool session_rename(struct exec *exec, struct slice name);
+
+/* A copy of `text` on ordinary memory instead of what `kept` held. */
+void text_replace(struct slice *kept, struct slice text);
