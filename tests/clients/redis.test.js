@@ -1,0 +1,75 @@
+// The stock Node.js clients, in their own words. PORT is a running server.
+import { Redis } from 'ioredis'
+import { createClient } from 'redis'
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+const port = Number(process.env.PORT)
+
+test('ioredis: strings, expiry, pipeline, transaction', async () => {
+  const redis = new Redis({ port, host: '127.0.0.1' })
+  try {
+    assert.equal(await redis.set('io:a', 'b', 'EX', 100), 'OK')
+    assert.equal(await redis.get('io:a'), 'b')
+    assert.ok(await redis.ttl('io:a') > 90)
+    const answers = await redis.pipeline().set('io:n', 1).incr('io:n').mget('io:n', 'io:none').exec()
+    assert.deepEqual(answers, [[null, 'OK'], [null, 2], [null, ['2', null]]])
+    assert.deepEqual(await redis.multi().incrby('io:n', 5).get('io:n').exec(), [[null, 7], [null, '7']])
+    await assert.rejects(redis.incr('io:a'), /value is not an integer/)
+    const binary = Buffer.from([0, 255, 13, 10, 36])
+    await redis.set('io:binary', binary)
+    assert.deepEqual(await redis.getBuffer('io:binary'), binary)
+    const seen = new Set()
+    for (let i = 0; i < 500; i++) await redis.set(`io:scan:${i}`, i)
+    for await (const keys of redis.scanStream({ match: 'io:scan:*', count: 50 })) keys.forEach(k => seen.add(k))
+    assert.equal(seen.size, 500)
+  } finally {
+    redis.disconnect()
+  }
+})
+
+test('ioredis: publish and subscribe', async () => {
+  const reader = new Redis({ port, host: '127.0.0.1' })
+  const writer = new Redis({ port, host: '127.0.0.1' })
+  try {
+    const got = []
+    await reader.subscribe('io:news')
+    await reader.psubscribe('io:n*')
+    const done = new Promise(resolve => {
+      reader.on('message', (channel, message) => got.push([channel, message]))
+      reader.on('pmessage', (pattern, channel, message) => { got.push([pattern, channel, message]); if (got.length === 2) resolve() })
+    })
+    assert.equal(await writer.publish('io:news', 'hello'), 2)
+    await done
+    assert.deepEqual(got, [['io:news', 'hello'], ['io:n*', 'io:news', 'hello']])
+  } finally {
+    reader.disconnect()
+    writer.disconnect()
+  }
+})
+
+for (const RESP of [2, 3]) {
+  test(`node-redis over RESP${RESP}: strings, transactions, pub/sub`, async () => {
+    const client = createClient({ socket: { port, host: '127.0.0.1' }, RESP })
+    await client.connect()
+    const reader = client.duplicate()
+    await reader.connect()
+    try {
+      assert.equal(await client.set('nr:a', '1', { expiration: { type: 'EX', value: 50 } }), 'OK')
+      assert.equal(await client.get('nr:a'), '1')
+      assert.equal(await client.incrBy('nr:a', 41), 42)
+      assert.deepEqual(await client.multi().set('nr:b', 'x').get('nr:b').exec(), ['OK', 'x'])
+      assert.equal(await client.get('nr:none'), null)
+      assert.equal(await client.setBit('nr:bits', 7, 1), 0)
+      assert.equal(await client.bitCount('nr:bits'), 1)
+      const message = new Promise(resolve => reader.subscribe('nr:news', resolve).then(() => client.publish('nr:news', 'hi')))
+      assert.equal(await message, 'hi')
+      const keys = []
+      for await (const batch of client.scanIterator({ MATCH: 'nr:*' })) keys.push(...[batch].flat())
+      assert.deepEqual(keys.sort(), ['nr:a', 'nr:b', 'nr:bits'])
+    } finally {
+      client.destroy()
+      reader.destroy()
+    }
+  })
+}
