@@ -118,6 +118,7 @@ static inline enum resp_parsed reference_inline(struct slice w, const struct res
 	memcpy(line, w.ptr, len);
 	size_t *ends = calloc(len + 1, sizeof(size_t));
 	struct buf words = {0};
+	buf_reserve(&words, 1); /* even an empty word has an address */
 	uint32_t n;
 	bool balanced = reference_split(line, &words, ends, &n);
 	size_t from = 0;
