@@ -1,0 +1,583 @@
+/* The shard and its keyspaces: every public call on keys goes through here. */
+#include "storage/keyspace/keyspace.h"
+
+#include "engine/core/core.h"
+#include "engine/memory/memory.h"
+#include "engine/memory/slab.h"
+#include "storage/keyspace/access_private.h"
+#include "storage/keyspace/keyspace_private.h"
+#include "storage/keyspace/watch.h"
+#include "storage/locks/locks.h"
+
+/* ---- memory ------------------------------------------------------------------------------------- */
+
+void *table_take(struct shard *shard, size_t size)
+{
+	shard->counters.tables_bytes += slab_size(size);
+	return slab_take(shard->slab, size);
+}
+
+void table_give(struct shard *shard, void *block, size_t size)
+{
+	shard->counters.tables_bytes -= slab_size(size);
+	slab_give(shard->slab, block, size);
+}
+
+uint64_t shard_memory(const struct shard *shard) { return slab_used(shard->slab); }
+
+/* ---- life ----------------------------------------------------------------------------------------- */
+
+/* Sanitizers must see every block, and a scratch shard lives too short to map regions. */
+static enum slab_backing backing_for(const struct core *core)
+{
+#if ORBIT_SYSTEM_MALLOC
+	return SLAB_PLAIN;
+#else
+	return core ? SLAB_REGIONS : SLAB_PLAIN;
+#endif
+}
+
+struct shard *shard_new(struct core *core, uint64_t hash_seed)
+{
+	struct shard *shard = memory_zalloc(sizeof(*shard));
+	struct keyspace_tables *tables = memory_zalloc(sizeof(*tables));
+	*shard = (struct shard){.core = core,
+	                        .hash_seed = hash_seed,
+	                        .slab = slab_new(backing_for(core)),
+	                        .tables = tables,
+	                        .locks = locks_new()};
+	wheel_init(&tables->wheel);
+	list_init(&tables->dropped);
+	list_init(&tables->blocks);
+	tables->random = hash_seed;
+	return shard;
+}
+
+void shard_free(struct shard *shard)
+{
+	if (!shard)
+		return;
+	struct keyspace_tables *tables = shard->tables;
+	while (tables->n_keyspaces)
+		keyspace_drop(shard, tables->keyspaces[0]->id, true);
+	uint64_t next_ns;
+	while (shard_background(shard, 1000000, &next_ns))
+		;
+	assert(tables->loans.n == 0);
+	assert(!tables->watches);
+	memory_free(tables->loans.table);
+	memory_free(tables->keyspaces);
+	memory_free(tables);
+	locks_free(shard->locks);
+	slab_free(shard->slab);
+	memory_free(shard);
+}
+
+/* SplitMix64: Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014. */
+uint64_t shard_random(struct shard *shard)
+{
+	uint64_t z = shard->tables->random += 0x9e3779b97f4a7c15u;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+/* ---- keyspaces ---------------------------------------------------------------------------------------- */
+
+/* The first whose id is not smaller. */
+static uint32_t keyspace_rank(const struct keyspace_tables *tables, uint32_t id)
+{
+	uint32_t from = 0, to = tables->n_keyspaces;
+	while (from < to) {
+		uint32_t middle = (from + to) / 2;
+		if (tables->keyspaces[middle]->id < id)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+struct keyspace *keyspace_lookup(struct keyspace_tables *tables, uint32_t id)
+{
+	uint32_t rank = keyspace_rank(tables, id);
+	if (rank == tables->n_keyspaces || tables->keyspaces[rank]->id != id)
+		return NULL;
+	return tables->last = tables->keyspaces[rank];
+}
+
+static struct keyspace *keyspace_make(struct shard *shard, uint32_t id)
+{
+	struct keyspace_tables *tables = shard->tables;
+	if (tables->n_keyspaces == tables->keyspaces_cap) {
+		tables->keyspaces_cap = tables->keyspaces_cap ? 2 * tables->keyspaces_cap : 4;
+		tables->keyspaces = memory_resize(tables->keyspaces, tables->keyspaces_cap * sizeof(struct keyspace *));
+	}
+	struct keyspace *keyspace = table_take(shard, sizeof(*keyspace));
+	memset(keyspace, 0, sizeof(*keyspace));
+	keyspace->id = id;
+	for (unsigned partition = 0; partition < PARTITIONS; partition++)
+		keyspace->dicts[partition].partition = (uint8_t)partition;
+	uint32_t rank = keyspace_rank(tables, id);
+	struct keyspace **at = &tables->keyspaces[rank];
+	memmove(at + 1, at, (tables->n_keyspaces - rank) * sizeof(*at));
+	*at = keyspace;
+	tables->n_keyspaces++;
+	return tables->last = keyspace;
+}
+
+static void keyspace_free(struct shard *shard, struct keyspace *keyspace)
+{
+	list_remove(&keyspace->link);
+	table_give(shard, keyspace, sizeof(*keyspace));
+}
+
+static void keyspace_unlist(struct keyspace_tables *tables, struct keyspace *keyspace)
+{
+	uint32_t rank = keyspace_rank(tables, keyspace->id);
+	struct keyspace **at = &tables->keyspaces[rank];
+	memmove(at, at + 1, (--tables->n_keyspaces - rank) * sizeof(*at));
+	if (tables->last == keyspace)
+		tables->last = NULL;
+}
+
+uint64_t keyspace_count(struct shard *shard, uint32_t id)
+{
+	struct keyspace *keyspace = keyspace_of(shard->tables, id);
+	return keyspace ? keyspace->count : 0;
+}
+
+uint64_t keyspace_count_expiring(struct shard *shard, uint32_t id)
+{
+	struct keyspace *keyspace = keyspace_of(shard->tables, id);
+	return keyspace ? keyspace->expiring : 0;
+}
+
+uint64_t keyspace_average_ttl_ms(struct shard *shard, uint32_t id)
+{
+	struct keyspace *keyspace = keyspace_of(shard->tables, id);
+	if (!keyspace || !keyspace->expiring)
+		return 0;
+	int64_t average_ms = (int64_t)(keyspace->expiry_sum_ms / keyspace->expiring) - shard->now_ms;
+	return average_ms > 0 ? (uint64_t)average_ms : 0;
+}
+
+/* ---- one key --------------------------------------------------------------------------------------------- */
+
+/* The dictionary where a key belongs, or NULL if it has no keys at all. */
+static struct dict *dict_of(struct shard *shard, const struct key *key)
+{
+	struct keyspace *keyspace = keyspace_of(shard->tables, key->keyspace);
+	if (unlikely(!keyspace))
+		return NULL;
+	struct dict *dict = &keyspace->dicts[partition_of(key->slot)];
+	return likely(dict->directory != NULL) ? dict : NULL;
+}
+
+void keyspace_prefetch_bucket(struct shard *shard, const struct key *key)
+{
+	struct dict *dict = dict_of(shard, key);
+	if (!dict)
+		return;
+	struct probe probe = dict_probe(dict, key->hash);
+	struct bucket *home = &probe.segment->buckets[probe.home];
+	__builtin_prefetch(home);
+	__builtin_prefetch(&home->entries[6]); /* its second line */
+}
+
+void keyspace_prefetch_object(struct shard *shard, const struct key *key)
+{
+	struct dict *dict = dict_of(shard, key);
+	if (!dict)
+		return;
+	struct probe probe = dict_probe(dict, key->hash);
+	struct bucket *home = &probe.segment->buckets[probe.home];
+	for (unsigned matches = bucket_match(home, probe.tag); matches; matches &= matches - 1) {
+		uint64_t entry = home->entries[__builtin_ctz(matches)];
+		if (entry_window(entry) != probe.window)
+			continue;
+		__builtin_prefetch(entry_object(entry));
+		__builtin_prefetch((uint8_t *)entry_object(entry) + 40); /* small objects often straddle two lines */
+		return;
+	}
+	if (home->near)
+		__builtin_prefetch(&probe.segment->buckets[next_bucket(probe.home, probe.n)]);
+}
+
+void shard_key_changed(struct shard *shard, const struct key *key)
+{
+	shard->changes++;
+	if (unlikely(shard->tables->watches != NULL))
+		watches_mark(shard, key);
+	if (shard->changed)
+		shard->changed(shard, key);
+}
+
+/* The name may lie in the object itself, so that goes last. */
+static void place_delete(struct shard *shard, const struct key *key, const struct place *place)
+{
+	struct object *object = entry_object(*place->entry);
+	dict_remove(shard, place);
+	shard_key_changed(shard, key);
+	object_discard(shard, object);
+}
+
+struct object *place_find(struct shard *shard, const struct key *key, struct place *out)
+{
+	struct dict *dict = dict_of(shard, key);
+	if (!dict || !dict_find(dict, key->hash, key->name, out))
+		return NULL;
+	struct object *object = entry_object(*out->entry);
+	if (likely(!(*out->entry & ENTRY_EXPIRES) || *object_expiry(object) > shard->now_ms))
+		return object;
+	shard->counters.expired++;
+	place_delete(shard, key, out);
+	return NULL;
+}
+
+struct object *keyspace_find(struct shard *shard, const struct key *key, enum find_how how)
+{
+	struct place place;
+	struct object *object = place_find(shard, key, &place);
+	if (how == FIND_QUIET)
+		return object;
+	if (!object) {
+		shard->counters.misses += how == FIND_READ;
+		return NULL;
+	}
+	shard->counters.hits += how == FIND_READ;
+	access_touch(shard, object);
+	return object;
+}
+
+void place_put(struct shard *shard, const struct key *key, const struct place *place, struct object *old,
+               int64_t before_ms, struct object *object)
+{
+	if (!old) {
+		struct keyspace *keyspace = keyspace_of(shard->tables, key->keyspace);
+		if (unlikely(!keyspace))
+			keyspace = keyspace_make(shard, key->keyspace);
+		dict_insert(shard, &keyspace->dicts[partition_of(key->slot)], key->hash, object);
+	} else {
+		if (old == object) {
+			if (before_ms != expiry_of(object))
+				dict_expiry_changed(shard, place, before_ms);
+		} else {
+			object->access = old->access;
+			dict_replace(shard, place, object);
+			object_discard(shard, old);
+		}
+		access_touch(shard, object);
+	}
+	shard_key_changed(shard, key);
+}
+
+bool keyspace_delete(struct shard *shard, const struct key *key)
+{
+	struct place place;
+	if (!place_find(shard, key, &place))
+		return false;
+	place_delete(shard, key, &place);
+	return true;
+}
+
+static struct key key_from(struct shard *shard, const struct keyspace *keyspace, const struct object *object)
+{
+	struct slice name = key_of(object);
+	return (struct key){.name = name,
+	                    .hash = key_hash(shard->hash_seed, name),
+	                    .keyspace = keyspace->id,
+	                    .slot = slot_of(name)};
+}
+
+void keyspace_forget(struct shard *shard, struct keyspace *keyspace, struct object *object)
+{
+	struct key key = key_from(shard, keyspace, object);
+	struct place place;
+	bool found = dict_find(&keyspace->dicts[partition_of(key.slot)], key.hash, key.name, &place);
+	assert(found);
+	place_delete(shard, &key, &place);
+}
+
+struct object *keyspace_expire(struct shard *shard, const struct key *key, struct object *object, int64_t expires_ms)
+{
+	struct place place;
+	struct object *found = place_find(shard, key, &place);
+	assert(found == object);
+	assert(expires_ms >= 0 || expires_ms == EXPIRES_NEVER);
+	int64_t before_ms = expiry_of(object);
+	if (object->shape & SHAPE_EXPIRES)
+		*object_expiry(object) = expires_ms;
+	else if (expires_ms != EXPIRES_NEVER)
+		object = object_reshape(shard, object, key->name, expires_ms); /* nothing hangs from such an object */
+	place_put(shard, key, &place, found, before_ms, object);
+	return object;
+}
+
+static bool same_key(const struct key *a, const struct key *b)
+{
+	return a->keyspace == b->keyspace && slice_equal(a->name, b->name);
+}
+
+void keyspace_copy(struct shard *shard, const struct key *from, const struct key *to)
+{
+	struct place place;
+	struct object *object = place_find(shard, from, &place);
+	assert(object);
+	if (same_key(from, to))
+		return;
+	struct buf packed = {0};
+	object_pack(object, &packed);
+	enum err err = object_unpack(shard, to, buf_slice(&packed), expiry_of(object));
+	assert(err == OK);
+	buf_fini(&packed);
+}
+
+void keyspace_move(struct shard *shard, const struct key *from, const struct key *to)
+{
+	struct place place;
+	struct object *object = place_find(shard, from, &place);
+	assert(object);
+	if (same_key(from, to))
+		return;
+	if (object->lent) { /* what is lent stays where it is, until it comes back */
+		keyspace_copy(shard, from, to);
+		keyspace_delete(shard, from);
+		return;
+	}
+	struct object *moved = object_reshape(shard, object, to->name, expiry_of(object));
+	dict_remove(shard, &place);
+	shard_key_changed(shard, from);
+	object_free_shell(shard, object);
+	struct object *old = place_find(shard, to, &place);
+	uint32_t access = moved->access;
+	place_put(shard, to, &place, old, EXPIRES_NEVER, moved);
+	moved->access = access;
+}
+
+/* ---- many keys ----------------------------------------------------------------------------------------------- */
+
+struct scan {
+	void (*show)(void *arg, struct object *object);
+	void *arg;
+	int64_t now_ms;
+	uint32_t seen;
+};
+
+static void scan_entry(void *arg, uint64_t entry)
+{
+	struct scan *scan = arg;
+	scan->seen++;
+	if (!object_expired(entry_object(entry), scan->now_ms))
+		scan->show(scan->arg, entry_object(entry));
+}
+
+uint64_t keyspace_scan(struct shard *shard, uint32_t id, uint16_t partition, uint64_t position, uint32_t want,
+                       void (*show)(void *arg, struct object *object), void *arg)
+{
+	assert(partition < PARTITIONS);
+	struct keyspace *keyspace = keyspace_of(shard->tables, id);
+	if (!keyspace)
+		return 0;
+	struct scan scan = {.show = show, .arg = arg, .now_ms = shard->now_ms};
+	do {
+		uint32_t before = scan.seen;
+		position = dict_walk(&keyspace->dicts[partition], position, scan_entry, &scan);
+		scan.seen += scan.seen == before; /* an empty bucket is work too */
+	} while (position != 0 && scan.seen < want);
+	return position;
+}
+
+static void keep_first(void *arg, struct object *object)
+{
+	struct object **first = arg;
+	if (!*first)
+		*first = object;
+}
+
+/* For keyspaces where nearly every key has expired. */
+static struct object *first_living(struct shard *shard, struct keyspace *keyspace, unsigned from)
+{
+	struct object *first = NULL;
+	for (unsigned i = 0; i < PARTITIONS && !first; i++) {
+		uint64_t position = 0;
+		do
+			position = keyspace_scan(shard, keyspace->id, (uint16_t)((from + i) % PARTITIONS), position, 1,
+			                         keep_first, &first);
+		while (position != 0 && !first);
+	}
+	return first;
+}
+
+/* The dictionary that holds key number `at`, counted through all partitions. */
+static struct dict *dict_by_number(struct keyspace *keyspace, uint64_t at)
+{
+	struct dict *dict = keyspace->dicts;
+	for (; at >= dict->count; dict++)
+		at -= dict->count;
+	return dict;
+}
+
+struct object *keyspace_random(struct shard *shard, uint32_t id, uint64_t random)
+{
+	struct keyspace *keyspace = keyspace_of(shard->tables, id);
+	if (!keyspace || !keyspace->count)
+		return NULL;
+	for (int tries = 0; tries < 32; tries++) {
+		struct dict *dict = dict_by_number(keyspace, random % keyspace->count);
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		uint64_t entry = dict_random(dict, random);
+		if (entry && !object_expired(entry_object(entry), shard->now_ms))
+			return entry_object(entry);
+	}
+	return first_living(shard, keyspace, random % PARTITIONS);
+}
+
+/* ---- freeing in slices ---------------------------------------------------------------------------------------------
+ */
+
+enum { SLICE_COST = 500 }; /* of unmapping SLAB_HUGE_MIN, in entries seen */
+
+struct doomed_block {
+	struct link link;
+	size_t size;
+};
+
+void blocks_doom(struct shard *shard, void *block, size_t size)
+{
+	struct doomed_block *doomed = block;
+	*doomed = (struct doomed_block){.size = slab_size(size)};
+	list_push_back(&shard->tables->blocks, &doomed->link);
+	shard->counters.freeing++;
+}
+
+static void block_cut(struct shard *shard, struct doomed_block *block)
+{
+	size_t size = block->size, keep = size >= 2 * SLAB_HUGE_MIN ? size - SLAB_HUGE_MIN : 0;
+	block->size = keep;
+	if (!keep) {
+		list_remove(&block->link);
+		shard->counters.freeing--;
+	}
+	shard->counters.objects_bytes -= size - keep;
+	slab_cut(shard->slab, block, size, keep);
+}
+
+/* One segment, or one step over a partition without keys. */
+static int64_t drop_step(struct shard *shard, struct keyspace *keyspace)
+{
+	struct keyspace_tables *tables = shard->tables;
+	struct dict *dict = &keyspace->dicts[tables->drop_partition];
+	uint64_t before = dict->count;
+	if (dict->directory)
+		tables->drop_at = dict_free_segment(shard, dict, tables->drop_at);
+	uint64_t freed = before - dict->count;
+	shard->counters.freeing -= freed;
+	if (tables->drop_at == 0 && ++tables->drop_partition == PARTITIONS) {
+		tables->drop_partition = 0;
+		keyspace_free(shard, keyspace);
+	}
+	return (int64_t)freed + 1;
+}
+
+static int64_t free_run(struct shard *shard, int64_t budget)
+{
+	struct keyspace_tables *tables = shard->tables;
+	for (; budget > 0 && !list_empty(&tables->blocks); budget -= SLICE_COST)
+		block_cut(shard, container_of(tables->blocks.next, struct doomed_block, link));
+	while (budget > 0 && !list_empty(&tables->dropped))
+		budget -= 4 * drop_step(shard, container_of(tables->dropped.next, struct keyspace, link));
+	return budget;
+}
+
+static bool free_is_due(const struct shard *shard)
+{
+	return !list_empty(&shard->tables->blocks) || !list_empty(&shard->tables->dropped);
+}
+
+void keyspace_drop(struct shard *shard, uint32_t id, bool now)
+{
+	struct keyspace *keyspace = keyspace_of(shard->tables, id);
+	if (!keyspace)
+		return;
+	if (shard->tables->watches)
+		watches_mark_dropped(shard, id);
+	keyspace_unlist(shard->tables, keyspace);
+	keyspace->dropped = true;
+	shard->counters.freeing += keyspace->count;
+	shard->changes += keyspace->count;
+	list_push_back(&shard->tables->dropped, &keyspace->link);
+	while (now && free_is_due(shard))
+		free_run(shard, INT64_MAX);
+}
+
+/* ---- background
+ * --------------------------------------------------------------------------------------------------------- */
+
+enum {
+	ENTRY_NS = 25,      /* to see one entry and its object, when prefetched */
+	EVICTIONS_MAX = 16, /* in one admission */
+	EVICTION_COST = 40,
+};
+
+static bool over_limit(const struct shard *shard)
+{
+	return shard->memory_max && shard_memory(shard) > shard->memory_max;
+}
+
+/* Work is counted in entries, not measured: so it is the same in every run of a simulation. */
+bool shard_background(struct shard *shard, uint64_t budget_ns, uint64_t *next_ns)
+{
+	int64_t budget = (int64_t)(budget_ns / ENTRY_NS) + 1;
+	budget = free_run(shard, budget);
+	budget = expiry_run(shard, budget);
+	bool evicting = false;
+	for (; budget > 0 && over_limit(shard); budget -= EVICTION_COST) {
+		evicting = evict_one(shard);
+		if (!evicting)
+			break;
+	}
+	if (free_is_due(shard) || expiry_is_due(shard) || (evicting && over_limit(shard)))
+		return true;
+	int64_t next_ms = expiry_next_ms(shard);
+	uint64_t now_ns = shard->core ? shard->core->now_ns : 0;
+	*next_ns = next_ms == INT64_MAX ? UINT64_MAX : now_ns + (uint64_t)(next_ms - shard->now_ms) * 1000000u;
+	return false;
+}
+
+bool shard_admit(struct shard *shard)
+{
+	for (int i = 0; i < EVICTIONS_MAX && over_limit(shard); i++)
+		if (!evict_one(shard))
+			return false;
+	return true;
+}
+
+/* ---- proof
+ * ------------------------------------------------------------------------------------------------------------------ */
+
+static void keyspace_verify(struct shard *shard, struct keyspace *keyspace, struct dict_tally *all)
+{
+	struct dict_tally total = {0};
+	for (unsigned partition = 0; partition < PARTITIONS; partition++)
+		dict_verify(shard, &keyspace->dicts[partition], &total);
+	assert(keyspace->count == total.count);
+	assert(keyspace->expiring == total.expiring);
+	assert(keyspace->expiry_sum_ms == total.expiry_sum_ms);
+	all->segments_due += total.segments_due;
+}
+
+void shard_verify(struct shard *shard)
+{
+	struct keyspace_tables *tables = shard->tables;
+	struct dict_tally all = {0};
+	for (uint32_t i = 0; i < tables->n_keyspaces; i++) {
+		assert(i == 0 || tables->keyspaces[i - 1]->id < tables->keyspaces[i]->id);
+		assert(!tables->keyspaces[i]->dropped);
+		keyspace_verify(shard, tables->keyspaces[i], &all);
+	}
+	if (list_empty(&tables->dropped))
+		assert(tables->wheel.n == all.segments_due);
+	assert(shard->counters.objects_bytes + shard->counters.tables_bytes == slab_used(shard->slab));
+	slab_verify(shard->slab);
+}

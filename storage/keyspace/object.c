@@ -1,0 +1,146 @@
+#include "engine/memory/slab.h"
+#include "storage/keyspace/access_private.h"
+#include "storage/keyspace/keyspace_private.h"
+
+static const struct object_kind *const object_kinds[] = {
+        [OBJECT_STRING] = &string_kind,
+};
+static_assert(array_len(object_kinds) == OBJECT_TYPES, "one row for each type");
+
+static const struct object_kind *kind_of(const struct object *object) { return object_kinds[object->type]; }
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+void *value_take(struct shard *shard, size_t size)
+{
+	shard->counters.objects_bytes += slab_size(size);
+	return slab_take(shard->slab, size);
+}
+
+void value_give(struct shard *shard, void *block, size_t size)
+{
+	shard->counters.objects_bytes -= slab_size(size);
+	slab_give(shard->slab, block, size);
+}
+
+static void copy(void *to, const void *from, size_t len)
+{
+	if (len)
+		memcpy(to, from, len);
+}
+
+struct object *object_new(struct shard *shard, enum object_type type, unsigned shape, struct slice name,
+                          size_t inline_len, int64_t expires_ms)
+{
+	assert(inline_len <= OBJECT_INLINE_MAX);
+	struct object *object = value_take(shard, shape_key_at(shape) + name.len + inline_len);
+	bool is_long = shape & SHAPE_LONG_KEY;
+	*object = (struct object){.shape = (uint16_t)(shape & (SHAPES - 1)),
+	                          .inline_len = (uint16_t)(inline_len & 0xfff),
+	                          .type = type & 15,
+	                          .key_len = is_long ? KEY_LONG : (uint8_t)name.len,
+	                          .access = access_first(shard)};
+	if (shape & SHAPE_EXPIRES)
+		*object_expiry(object) = expires_ms;
+	if (is_long)
+		object_expiry(object)[shape & SHAPE_EXPIRES ? 1 : 0] = (int64_t)name.len;
+	copy((uint8_t *)object + shape_key_at(shape), name.ptr, name.len);
+	return object;
+}
+
+struct object *object_reshape(struct shard *shard, const struct object *object, struct slice name, int64_t expires_ms)
+{
+	unsigned shape = shape_for(object_form(object), name, expires_ms != EXPIRES_NEVER);
+	struct object *fresh = object_new(shard, object->type, shape, name, object->inline_len, expires_ms);
+	fresh->edited = object->edited;
+	fresh->access = object->access;
+	/* The fixed part ends where the key begins. */
+	copy(object_fixed(fresh), object_fixed(object), (size_t)(key_of(object).ptr - (uint8_t *)object_fixed(object)));
+	copy(object_inline(fresh), object_inline(object), object->inline_len);
+	return fresh;
+}
+
+void object_free_shell(struct shard *shard, struct object *object) { value_give(shard, object, object_size(object)); }
+
+void object_discard(struct shard *shard, struct object *object)
+{
+	if (unlikely(object->lent) && loans_orphan(&shard->tables->loans, object))
+		return;
+	kind_of(object)->free(shard, object);
+	object_free_shell(shard, object);
+}
+
+/* ---- the public face ----------------------------------------------------------------------------- */
+
+enum object_type object_type(const struct object *object) { return object->type; }
+struct slice object_key(const struct object *object) { return key_of(object); }
+int64_t object_expires_ms(const struct object *object) { return expiry_of(object); }
+const char *object_encoding(const struct object *object) { return kind_of(object)->encoding(object); }
+
+const char *object_type_name(enum object_type type)
+{
+	assert(type < OBJECT_TYPES);
+	return object_kinds[type]->name;
+}
+
+size_t object_memory(const struct object *object)
+{
+	return slab_size(object_size(object)) + kind_of(object)->memory(object);
+}
+
+void object_pack(const struct object *object, struct buf *out)
+{
+	buf_byte(out, object->type);
+	kind_of(object)->pack(object, out);
+}
+
+enum err object_unpack(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms)
+{
+	if (packed.len == 0 || packed.ptr[0] >= OBJECT_TYPES)
+		return ERR_SYNTAX;
+	return object_kinds[packed.ptr[0]]->unpack(shard, key, slice_sub(packed, 1, packed.len), expires_ms);
+}
+
+/* ---- access ------------------------------------------------------------------------------------------ */
+
+static uint32_t minute_of(int64_t now_ms) { return (uint32_t)(now_ms / MINUTE_MS) & 0xffffff; }
+
+uint32_t access_first(const struct shard *shard)
+{
+	return policy_is_lfu(shard->policy) ? minute_of(shard->now_ms) << 8 | LFU_START : access_tick(shard->now_ms);
+}
+
+unsigned access_frequency(const struct shard *shard, const struct object *object)
+{
+	uint32_t minutes = (minute_of(shard->now_ms) - (object->access >> 8)) & 0xffffff,
+	         counter = object->access & 0xff;
+	return minutes < counter ? counter - minutes : 0;
+}
+
+void access_count(struct shard *shard, struct object *object)
+{
+	unsigned counter = access_frequency(shard, object);
+	unsigned above = counter > LFU_START ? counter - LFU_START : 0;
+	if (counter < 255 && shard_random(shard) % (above * LFU_LOG_FACTOR + 1) == 0)
+		counter++;
+	object->access = minute_of(shard->now_ms) << 8 | counter;
+}
+
+uint32_t access_idle_ticks(const struct shard *shard, const struct object *object)
+{
+	uint32_t ticks = (access_tick(shard->now_ms) - object->access) & ACCESS_TICKS;
+	return ticks > ACCESS_TICKS / 2 ? 0 : ticks; /* the clock went back */
+}
+
+uint32_t access_age(const struct shard *shard, const struct object *object)
+{
+	uint32_t ticks = access_idle_ticks(shard, object);
+	return object->access & (uint32_t)ACCESS_AGAIN ? ticks / 4 : ticks;
+}
+
+uint64_t object_idle_s(struct shard *shard, const struct object *object)
+{
+	return policy_is_lfu(shard->policy) ? 0 : (uint64_t)access_idle_ticks(shard, object) * TICK_MS / 1000;
+}
+
+unsigned object_frequency(struct shard *shard, const struct object *object) { return access_frequency(shard, object); }
