@@ -15,6 +15,7 @@
 #include "protocols/http/http.h"
 #include "protocols/resp/resp.h"
 #include "query/commands/commands.h"
+#include "query/session/round.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -80,6 +81,8 @@ static bool core_make(struct core_thread *t)
 	reactor_set_poll(core, (enum reactor_poll)server->settings->poll);
 	core->shard = shard_new(core, server->hash_seed);
 	core->commands = commands_new(core, server->index);
+	core->commands->rounds = rounds_new(core);
+	commands_follow_settings(core);
 	core->network = network_new(core);
 	return true;
 }
@@ -88,6 +91,7 @@ static void core_unmake(struct core *core)
 {
 	struct io *io = core->io;
 	network_free(core->network);
+	rounds_free(core->commands->rounds);
 	commands_free(core->commands);
 	shard_free(core->shard);
 	memory_free(core->metrics);

@@ -12,7 +12,8 @@
 #include "query/session/transaction.h"
 
 enum { ROUNDS_FREE_MAX = 64, ARGUMENTS_FIRST = 512, ARGUMENTS_KEPT_MAX = 4096, BUFFER_KEPT_MAX = 64 * 1024 };
-enum { PREFETCH_BUCKET_AHEAD = 16, PREFETCH_OBJECT_AHEAD = 6 };
+enum { PREFETCH_OBJECT_AHEAD = 6 };
+enum { TIME_EACH_UNDER_NS = 1000 * 1000 };
 
 static bool go_on(struct round *round);
 static void batch_passed(struct core *core, struct batch *batch);
@@ -418,20 +419,18 @@ static void prefetch(struct core *core, const struct batch *batch, struct call *
 }
 
 /* Is it worth a clock reading of its own? Others share their batch's time. */
-static bool is_timed(const struct settings *settings, const struct command *command)
+static bool is_timed(const struct core *core, const struct command *command)
 {
-	return !(command->flags & COMMAND_FAST) ||
-	       (settings->slowlog_log_slower_than >= 0 && settings->slowlog_log_slower_than < 1000);
+	return !(command->flags & COMMAND_FAST) || core->commands->slow_ns < TIME_EACH_UNDER_NS;
 }
 
 static void count_batch(struct core *core, const struct batch *batch, uint64_t ns, uint32_t n_shared)
 {
-	const struct settings *settings = core->settings;
 	uint64_t each = n_shared ? ns / n_shared : 0;
 	uint64_t failed = 0;
 	for (struct call *call = batch->first; call; call = call->next) {
 		failed += call->failed;
-		if (!is_timed(settings, call->command))
+		if (!is_timed(core, call->command))
 			commands_count(core, call->command, each, call->failed);
 	}
 	metric_add(core, METRIC_COMMANDS, batch->n);
@@ -469,7 +468,7 @@ static void batch_run(struct core *core, struct batch *batch, struct buf *direct
 		}
 		call->direct = reply.out == direct;
 		call->from = reply.out->len;
-		if (unlikely(is_timed(core->settings, call->command))) {
+		if (unlikely(is_timed(core, call->command))) {
 			uint64_t before = io_now_ns(core->io);
 			call_run_timed(&exec, call, batch->arguments);
 			timed_ns += io_now_ns(core->io) - before;
