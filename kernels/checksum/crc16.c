@@ -62,8 +62,8 @@ crc16_fn *crc16 = crc16_scalar;
  * words are summed first and one multiplication by P ends it: two multiplications in a row
  * for any key of up to 64 bytes, where Barrett's reduction of the folded message has four.
  *
- * In the order of the message: the entry of the last word but one is behind the last's, since
- * the low half of a block in a register is its later word. */
+ * The tables hold a pair for each block of 16 bytes, in the order of the message. Within a pair the
+ * later word comes first, as in a register, whose low half is its block's later word. */
 static const uint64_t quotients[8] __attribute__((aligned(64))) = {
         0xb613407c87952745, 0x969eafb05c7c12d3, 0x8595612bfbea24e0, 0xb3ca6c43d9a2c1e4,
         0x11ffd336d86b6334, 0x41a61426ff09865c, 0x11303471a041b343, 0xe569d503417ca4a2,
@@ -149,7 +149,7 @@ target_pclmul static uint16_t crc16_pclmul(const uint8_t *bytes, size_t n)
 target_vpclmul static uint16_t crc16_avx512(const uint8_t *bytes, size_t n)
 {
 	/* Wide registers gain nothing here: one masked block of 64 takes 16 ns until its result is
-	 * known, at any length; blocks of 16 take 10 to 12 (perf-kernels, Ice Lake). */
+	 * known, at any length; blocks of 16 take 10 to 12 (measured on Ice Lake). */
 	if (n <= 16)
 		return crc16_of_short(bytes, n);
 	if (n <= 64)

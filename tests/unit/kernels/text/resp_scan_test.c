@@ -19,11 +19,11 @@ static size_t crlf_one_by_one(const uint8_t *bytes, size_t n)
 	return n;
 }
 
-/* Bytes that nearly are `byte`, then perhaps one or two that are. */
+/* Bytes that differ from `byte` in one bit or in many, then perhaps one or two that are it. */
 static void fill_almost(uint8_t *bytes, size_t n, uint8_t byte)
 {
 	for (size_t i = 0; i < n; i++)
-		bytes[i] = byte ^ (uint8_t)(1 << i % 8);
+		bytes[i] = byte ^ (uint8_t)(random_u64() & 1 ? 1 << i % 8 : 1 + random_u64() % 255);
 	for (size_t i = 0; i < 2 && n > 0; i++) {
 		uint64_t at = random_u64() % (n + 1 + n / 4);
 		if (at < n)
