@@ -20,6 +20,7 @@ const struct command_group command_groups[] = {
         {"generic", dump_commands},
         {"generic", sort_commands},
         {"connection", connection_commands},
+        {"transactions", transaction_commands},
         {"pubsub", pubsub_commands},
         {0},
 };
