@@ -398,6 +398,13 @@ static void epoll_file_write(struct io *io, struct io_op *op, int fd, const void
 static void epoll_file_sync(struct io *io, struct io_op *op, int fd) { give(io, op, FILE_SYNC, fd); }
 static void epoll_file_close(struct io *io, struct io_op *op, int fd) { give(io, op, FILE_CLOSE, fd); }
 
+static void epoll_file_rename(struct io *io, struct io_op *op, const char *from, const char *to)
+{
+	op->args[0] = (uintptr_t)from;
+	op->args[1] = (uintptr_t)to;
+	give(io, op, FILE_RENAME, -1);
+}
+
 /* ---- waking ------------------------------------------------------------------------- */
 
 static void wake(void *arg)
@@ -568,6 +575,7 @@ static const struct io_ops epoll_ops = {
 	.file_write = epoll_file_write,
 	.file_sync = epoll_file_sync,
 	.file_close = epoll_file_close,
+	.file_rename = epoll_file_rename,
 };
 
 static int set_up(struct epoll *e)

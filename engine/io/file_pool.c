@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -70,6 +71,8 @@ static int64_t run(struct io_op *op)
 		return fsync(op->fd) == 0 ? 0 : -errno;
 	case FILE_CLOSE:
 		return close(op->fd) == 0 ? 0 : -errno;
+	case FILE_RENAME:
+		return rename((const char *)(uintptr_t)op->args[0], (const char *)(uintptr_t)op->args[1]) == 0 ? 0 : -errno;
 	}
 	return -EINVAL;
 }

@@ -14,7 +14,7 @@
 
 enum { FILE_THREADS = 2 };
 
-enum file_kind { FILE_OPEN, FILE_READ, FILE_WRITE, FILE_SYNC, FILE_CLOSE };
+enum file_kind { FILE_OPEN, FILE_READ, FILE_WRITE, FILE_SYNC, FILE_CLOSE, FILE_RENAME };
 
 struct op_list {
 	struct io_op *first, *last;

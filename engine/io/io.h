@@ -121,6 +121,7 @@ struct io_ops {
 			   unsigned flags);
 	void (*file_sync)(struct io *io, struct io_op *op, int fd);
 	void (*file_close)(struct io *io, struct io_op *op, int fd);
+	void (*file_rename)(struct io *io, struct io_op *op, const char *from, const char *to);
 };
 
 /* First in every back end's own struct. */
@@ -224,6 +225,11 @@ static inline void io_file_write(struct io *io, struct io_op *op, int fd, const 
 }
 static inline void io_file_sync(struct io *io, struct io_op *op, int fd) { io->ops->file_sync(io, op, fd); }
 static inline void io_file_close(struct io *io, struct io_op *op, int fd) { io->ops->file_close(io, op, fd); }
+/* Replaces what is at `to`. Both paths stay untouched until the operation is done. */
+static inline void io_file_rename(struct io *io, struct io_op *op, const char *from, const char *to)
+{
+	io->ops->file_rename(io, op, from, to);
+}
 
 /* ---- making one ----------------------------------------------------------------- */
 

@@ -52,6 +52,7 @@ int os_directory_lock(const char *path) must_check;
 /* Blocks the signals for all threads to come; then one thread waits for the next. */
 void os_signals_block(void);
 int os_signal_wait(void); /* SIGTERM, SIGINT or SIGHUP */
+void os_signal_stop(void); /* a SIGTERM to this process */
 
 void os_random(void *out, size_t size);
 int64_t os_wall_us(void);

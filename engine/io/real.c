@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -20,7 +21,11 @@
 #define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
 #endif
 
-enum { LISTEN_BACKLOG = 4096 };
+enum {
+	LISTEN_BACKLOG = 4096,
+	LISTEN_TRIES = 50,
+	LISTEN_WAIT_NS = 20 * 1000 * 1000,
+};
 
 /* ---- chunks ------------------------------------------------------------------------ */
 
@@ -206,7 +211,7 @@ int socket_open(const struct socket_name *name, int flags)
 	return fd;
 }
 
-int socket_listen_tcp(const char *address, uint16_t port, int flags)
+static int listen_tcp_once(const char *address, uint16_t port, int flags)
 {
 	struct socket_name name;
 	int err = socket_name_tcp(address, port, &name);
@@ -236,7 +241,7 @@ static bool socket_file_is_stale(const char *path, const struct socket_name *nam
 	       errno == ECONNREFUSED;
 }
 
-int socket_listen_unix(const char *path, unsigned mode, int flags)
+static int listen_unix_once(const char *path, unsigned mode, int flags)
 {
 	struct socket_name name;
 	int err = socket_name_unix(path, &name);
@@ -263,6 +268,34 @@ int socket_listen_unix(const char *path, unsigned mode, int flags)
 		return err;
 	}
 	return take_fd(&fd);
+}
+
+/* The kernel takes the ring of a killed process apart in the background, and the listeners
+ * that its operations hold live until then: 30 to 50 ms after the process is gone. */
+static bool try_again(int result, int *tries)
+{
+	if (result != -EADDRINUSE || ++*tries >= LISTEN_TRIES)
+		return false;
+	nanosleep(&(struct timespec){.tv_nsec = LISTEN_WAIT_NS}, NULL);
+	return true;
+}
+
+int socket_listen_tcp(const char *address, uint16_t port, int flags)
+{
+	int fd, tries = 0;
+	do
+		fd = listen_tcp_once(address, port, flags);
+	while (try_again(fd, &tries));
+	return fd;
+}
+
+int socket_listen_unix(const char *path, unsigned mode, int flags)
+{
+	int fd, tries = 0;
+	do
+		fd = listen_unix_once(path, mode, flags);
+	while (try_again(fd, &tries));
+	return fd;
 }
 
 void socket_unlink(int listener_fd)

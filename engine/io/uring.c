@@ -94,6 +94,7 @@ struct uring {
 	struct socket_list refused; /* listeners without descriptors for what they accept */
 	uint64_t accept_at_ns;
 	bool sweep; /* a queued socket is closing */
+	bool live;  /* set up to the end */
 
 	union argument *arguments;
 	unsigned n_files;
@@ -532,6 +533,14 @@ static void uring_file_write(struct io *io, struct io_op *op, int fd, const void
 static void uring_file_sync(struct io *io, struct io_op *op, int fd) { stage_file(io, op, IORING_OP_FSYNC, fd); }
 static void uring_file_close(struct io *io, struct io_op *op, int fd) { stage_file(io, op, IORING_OP_CLOSE, fd); }
 
+static void uring_file_rename(struct io *io, struct io_op *op, const char *from, const char *to)
+{
+	struct io_uring_sqe *sqe = stage_file(io, op, IORING_OP_RENAMEAT, AT_FDCWD);
+	sqe->addr = (uintptr_t)from;
+	sqe->addr2 = (uintptr_t)to;
+	sqe->len = (uint32_t)AT_FDCWD;
+}
+
 static void settle_file(struct uring *u, struct io_op *op)
 {
 	u->n_files--;
@@ -688,13 +697,16 @@ static int refuse(const char *call, int err, char *why, size_t why_size)
 }
 
 /* SEND_ZC came with 6.0, as multishot receive did, which no probe shows. */
-static bool operations_known(struct io_uring *ring)
+static int probe_operations(struct io_uring *ring)
 {
-	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-	bool known = probe && io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) &&
-		     io_uring_opcode_supported(probe, IORING_OP_MSG_RING);
-	io_uring_free_probe(probe);
-	return known;
+	enum { OPS = 256 };
+	struct io_uring_probe *probe = memory_zalloc(sizeof(*probe) + OPS * sizeof(probe->ops[0]));
+	int err = io_uring_register_probe(ring, probe, OPS);
+	if (err == 0 && !(io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) &&
+			  io_uring_opcode_supported(probe, IORING_OP_MSG_RING)))
+		err = -EOPNOTSUPP;
+	memory_free(probe);
+	return err;
 }
 
 /* A filter may let a ring be made and then forbid entering it. */
@@ -743,8 +755,10 @@ static int set_up(struct uring *u, enum uring_rung rung, char *why, size_t why_s
 	}
 	const unsigned needed = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP |
 				IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_FAST_POLL;
-	if ((u->ring.features & needed) != needed || !operations_known(&u->ring))
+	if ((u->ring.features & needed) != needed)
 		return refuse("io_uring features", -EOPNOTSUPP, why, why_size);
+	if ((err = probe_operations(&u->ring)) != 0)
+		return refuse("io_uring_register", err, why, why_size);
 	assert(u->ring.sq.ring_mask == u->ring.sq.ring_entries - 1);
 	for (unsigned i = 0; i < u->ring.sq.ring_entries; i++)
 		u->ring.sq.array[i] = i;
@@ -770,6 +784,7 @@ static int set_up(struct uring *u, enum uring_rung rung, char *why, size_t why_s
 	if (u->eventfd < 0)
 		return refuse("eventfd", -errno, why, why_size);
 	watch_eventfd(u);
+	u->live = true;
 	return 0;
 }
 
@@ -789,13 +804,25 @@ static void wait_for_files(struct uring *u)
 	}
 }
 
+/* Left to itself the kernel ends operations some time after the ring is gone, and keeps the
+ * sockets they are on open until then. */
+static void end_operations(struct uring *u)
+{
+	struct io_uring_sync_cancel_reg all = {
+		.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL, .timeout = {-1, -1}};
+	(void)io_uring_register_sync_cancel(&u->ring, &all);
+	enter(u, IORING_ENTER_GETEVENTS, 0);
+}
+
 static void uring_free(struct io *io)
 {
 	struct uring *u = uring_of(io);
-	if (u->ring.ring_fd >= 0) {
+	if (u->live) {
 		wait_for_files(u);
-		io_uring_queue_exit(&u->ring);
+		end_operations(u);
 	}
+	if (u->ring.ring_fd >= 0)
+		io_uring_queue_exit(&u->ring);
 	if (u->eventfd >= 0)
 		close(u->eventfd);
 	chunk_pool_fini(&u->chunks);
@@ -830,6 +857,7 @@ static const struct io_ops uring_ops = {
 	.file_write = uring_file_write,
 	.file_sync = uring_file_sync,
 	.file_close = uring_file_close,
+	.file_rename = uring_file_rename,
 };
 
 struct io *uring_new(enum uring_rung first, char *why, size_t why_size, int *error)

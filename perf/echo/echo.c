@@ -233,6 +233,7 @@ static void run_server(void *arg)
 	uint64_t before = os_thread_cpu_ns();
 	serve(server);
 	report(run, os_thread_cpu_ns() - before);
+	io_free(server->io);
 }
 
 int main(int argc, char **argv)
