@@ -1,6 +1,5 @@
 #include "tests/support/runner.h"
 
-#include "engine/base/buf.h"
 #include "kernels/cpu.h"
 #include "query/commands/command.h"
 #include "tests/support/recorder.h"
@@ -16,6 +15,7 @@ static struct {
 	struct client_view client;
 	struct buf answer;
 	struct buf words;
+	struct buf *loans;
 	uint64_t changes_seen;
 } runner;
 
@@ -48,6 +48,8 @@ void runner_wait(int64_t ms)
 
 void runner_set_no_touch(bool no_touch) { runner.client.no_touch = no_touch; }
 
+void runner_lend(struct buf *loans) { runner.loans = loans; }
+
 uint64_t runner_changes(void)
 {
 	uint64_t n = runner.shard->changes - runner.changes_seen;
@@ -58,12 +60,12 @@ uint64_t runner_changes(void)
 static void run_resolved(const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply)
 {
 	struct exec exec = {
-		.shard = runner.shard,
-		.client = &runner.client,
-		.command = command,
-		.argv = argv,
-		.argc = argc,
-		.reply = reply,
+	        .shard = runner.shard,
+	        .client = &runner.client,
+	        .command = command,
+	        .argv = argv,
+	        .argc = argc,
+	        .reply = reply,
 	};
 	uint32_t first;
 	if (command_keys(command, argv, argc, &first, 1) > 0)
@@ -78,7 +80,7 @@ static void run_resolved(const struct command *command, const struct slice *argv
 const char *runner_run_words(const struct slice *argv, uint32_t argc)
 {
 	runner.answer.len = 0;
-	struct reply reply = {.ops = &recorder_ops, .out = &runner.answer};
+	struct reply reply = {.ops = &recorder_ops, .out = &runner.answer, .loans = runner.loans};
 	const struct command *command = command_resolve(runner.index, argv, argc, &reply);
 	if (command)
 		run_resolved(command, argv, argc, &reply);
