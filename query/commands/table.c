@@ -33,9 +33,10 @@ enum {
 };
 static_assert(SLOTS_MAX >= 4 * COMMANDS_MAX, "probes stay short");
 
+/* A name of up to 16 letters is all in here; short ones have no tail. */
 struct folded_name {
 	uint64_t head, tail;
-	size_t len;
+	uint64_t len;
 };
 
 struct name_slot {
@@ -74,26 +75,41 @@ static uint64_t fold_word(uint64_t word)
 	return word | is_upper >> 2;
 }
 
-static struct folded_name fold_name(struct slice name)
+/* The first eight letters, or all of fewer. */
+static inline uint64_t head_of(struct slice name)
 {
 	const uint8_t *at = name.ptr;
 	size_t len = name.len;
-	struct folded_name folded = {.len = len};
-	if (len >= 8) {
-		folded.head = fold_word(load_u64(at));
-		folded.tail = fold_word(load_u64(at + len - 8));
-	} else if (len >= 4) {
-		folded.head = fold_word(load_u32(at) | (uint64_t)load_u32(at + len - 4) << 32);
-	} else if (len > 0) {
-		folded.head = fold_word(at[0] | (uint64_t)at[len / 2] << 8 | (uint64_t)at[len - 1] << 16);
-	}
-	return folded;
+	if (len >= 8)
+		return load_u64(at);
+	if (len >= 4)
+		return load_u32(at) | (uint64_t)load_u32(at + len - 4) << 32;
+	return len == 0 ? 0 : at[0] | (uint64_t)at[len / 2] << 8 | (uint64_t)at[len - 1] << 16;
 }
 
-static size_t name_hash(struct folded_name name)
+static inline uint64_t tail_of(struct slice name) { return name.len > 8 ? load_u64(name.ptr + name.len - 8) : 0; }
+
+static inline struct folded_name fold_name(struct slice name)
 {
-	uint64_t mixed = (name.head ^ name.tail * 0x9e3779b97f4a7c15u ^ name.len) * 0xd6e8feb86659fd93u;
+	return (struct folded_name){fold_word(head_of(name)), fold_word(tail_of(name)), name.len};
+}
+
+/* The hash takes the letters with a coarser folding, which runs beside the exact one. */
+static inline size_t name_hash(uint64_t head, uint64_t tail, uint64_t len)
+{
+	const uint64_t lower = 0x2020202020202020u;
+	uint64_t mixed = ((head | lower) + len) * 0xd6e8feb86659fd93u + (tail | lower) * 0x9e3779b97f4a7c15u;
 	return mixed >> (64 - SLOT_BITS);
+}
+
+static const struct command *find_short(const struct command_index *index, struct slice name)
+{
+	uint64_t head = head_of(name), folded = fold_word(head);
+	for (size_t at = name_hash(head, 0, name.len);; at = (at + 1) % SLOTS_MAX) {
+		const struct name_slot *slot = &index->names[at];
+		if (likely(slot->name.head == folded && slot->name.len == name.len) || !slot->row)
+			return slot->row;
+	}
 }
 
 static bool name_fits(const struct name_slot *slot, const struct folded_name *folded, struct slice name)
@@ -103,25 +119,29 @@ static bool name_fits(const struct name_slot *slot, const struct folded_name *fo
 	return likely(name.len <= 16) || slice_equal_nocase(slice_from_str(slot->row->name), name);
 }
 
-const struct command *command_find(const struct command_index *index, struct slice name)
+static const struct command *find_long(const struct command_index *index, struct slice name)
 {
 	struct folded_name folded = fold_name(name);
-	for (size_t at = name_hash(folded);; at = (at + 1) % SLOTS_MAX) {
+	for (size_t at = name_hash(head_of(name), tail_of(name), name.len);; at = (at + 1) % SLOTS_MAX) {
 		const struct name_slot *slot = &index->names[at];
 		if (!slot->row || likely(name_fits(slot, &folded, name)))
 			return slot->row;
 	}
 }
 
+const struct command *command_find(const struct command_index *index, struct slice name)
+{
+	return likely(name.len <= 8) ? find_short(index, name) : find_long(index, name);
+}
+
 static void add_name(struct command_index *index, const struct command *row)
 {
 	struct slice name = slice_from_str(row->name);
 	assert(!command_find(index, name)); /* names are unique */
-	struct folded_name folded = fold_name(name);
-	size_t at = name_hash(folded);
+	size_t at = name_hash(head_of(name), tail_of(name), name.len);
 	while (index->names[at].row)
 		at = (at + 1) % SLOTS_MAX;
-	index->names[at] = (struct name_slot){folded, row};
+	index->names[at] = (struct name_slot){fold_name(name), row};
 }
 
 static const struct command *find_subcommand(const struct command *rows, struct slice name)
