@@ -11,19 +11,21 @@
 
 #include <assert.h>
 
+/* clang-format off */
 const struct command_group command_groups[] = {
-        {"string", string_commands},
-        {"bitmap", bitmap_commands},
-        {"generic", keys_commands},
-        {"generic", expire_commands},
-        {"generic", scan_commands},
-        {"generic", dump_commands},
-        {"generic", sort_commands},
-        {"connection", connection_commands},
-        {"transactions", transaction_commands},
-        {"pubsub", pubsub_commands},
-        {0},
+	{"string", string_commands},
+	{"bitmap", bitmap_commands},
+	{"generic", keys_commands},
+	{"generic", expire_commands},
+	{"generic", scan_commands},
+	{"generic", dump_commands},
+	{"generic", sort_commands},
+	{"connection", connection_commands},
+	{"transactions", transaction_commands},
+	{"pubsub", pubsub_commands},
+	{0},
 };
+/* clang-format on */
 
 enum {
 	COMMANDS_MAX = 512, /* subcommands included */
