@@ -282,6 +282,8 @@ static bool tls_make(struct server *server, char *why, size_t why_size)
 	return server->tls != NULL;
 }
 
+static void stop_asked(struct machine *machine) { os_signal_stop(); }
+
 static bool server_init(struct server *server, int argc, char **argv, char *const *environment, char *why,
 			size_t why_size)
 {
@@ -295,6 +297,7 @@ static bool server_init(struct server *server, int argc, char **argv, char *cons
 	if (n == 0)
 		n = (uint16_t)(server->n_cpus < CORES_MAX ? server->n_cpus : CORES_MAX);
 	server->machine = machine_new(n);
+	server->machine->stop = stop_asked;
 	server->machine->log_level = server->settings->loglevel;
 	server->index = command_index_new();
 	os_random(&server->hash_seed, sizeof(server->hash_seed));

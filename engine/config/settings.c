@@ -358,10 +358,9 @@ bool settings_check(const struct settings *settings, char *why, size_t why_size)
 		wrong = "tls-port needs tls-cert-file and tls-key-file";
 	else if (settings->tls_auth_clients != 0 && !*settings->tls_ca_cert_file)
 		wrong = "tls-auth-clients needs tls-ca-cert-file";
-	else if (!settings->insecure && !binds_loopback_only(settings->bind) &&
-	         (!*settings->requirepass || settings->resp_port != 0))
-		wrong = "bind names more than loopback addresses: set requirepass, and serve tls-port with "
-		        "resp-port 0; or set insecure to yes";
+	else if (!settings->insecure && !binds_loopback_only(settings->bind) && !*settings->requirepass)
+		wrong = "bind names more than loopback addresses: set requirepass (and serve tls-port), or "
+		        "set insecure to yes";
 	if (wrong)
 		snprintf(why, why_size, "%s", wrong);
 	return !wrong;

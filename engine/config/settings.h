@@ -7,7 +7,8 @@
  * Owner     A version is immutable. CONFIG SET makes a new one (settings_copy, change,
  *           settings_check) and shows it to every core in turn (core->settings); the old
  *           one is freed when all have changed over. So a fiber reads core->settings anew
- *           after each wait, and the last version is freed from there when the cores end.
+ *           after each wait. The first version stays its maker's; later ones are the
+ *           command room's, which frees the last when core 0 ends.
  * Errors    A text for people that names the setting and what would be right.
  */
 #pragma once

@@ -68,8 +68,16 @@ struct machine {
 	struct ring *rings; /* n_cores * n_cores: from each core to each */
 	struct bell *bells; /* one for each core: how it is woken */
 	struct placement *placement;
+	void (*stop)(struct machine *machine); /* the program's: see machine_stop() */
 	_Atomic int log_level; /* enum log_level: lines below it are dropped; may be set at any time */
 };
+
+/* Asks the program for the orderly end (SHUTDOWN); from any core, more than once too. */
+static inline void machine_stop(struct machine *machine)
+{
+	if (machine->stop)
+		machine->stop(machine);
+}
 
 struct core *core_current(void);
 void core_set_current(struct core *core);

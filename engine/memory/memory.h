@@ -19,3 +19,6 @@ void *memory_zalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *memory_resize(void *ptr, size_t size) __attribute__((returns_nonnull));
 void *memory_aligned(size_t align, size_t size) __attribute__((malloc, returns_nonnull));
 void memory_free(void *ptr); /* NULL is fine */
+
+/* Gives memory that this thread has freed back to the system; slow. */
+void memory_give_back(void);

@@ -3,13 +3,25 @@
 #include "engine/config/settings.h"
 #include "engine/core/core.h"
 #include "engine/core/fiber.h"
+#include "engine/io/io.h"
 #include "engine/memory/memory.h"
 #include "engine/metrics/metrics.h"
 #include "query/commands/latency.h"
 #include "query/commands/pubsub.h"
 #include "query/commands/slowlog.h"
 
+#include <stdatomic.h>
+#include <stdio.h>
+
 /* ---- life ------------------------------------------------------------------------- */
+
+static void run_id_make(struct core *core, char out[41])
+{
+	uint8_t bytes[20];
+	io_random(core->io, bytes, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
 
 struct commands *commands_new(struct core *core, const struct command_index *index)
 {
@@ -23,6 +35,7 @@ struct commands *commands_new(struct core *core, const struct command_index *ind
 	commands->channels = channels_new(core);
 	commands->next_keyspace = array_len(core->shard->keyspace_of_db);
 	commands->rates.at_ns = core->now_ns;
+	run_id_make(core, commands->run_id);
 	return commands;
 }
 
@@ -31,6 +44,12 @@ void commands_free(struct commands *commands)
 	if (!commands)
 		return;
 	assert(list_empty(&commands->sessions));
+	/* The first version of the settings is their maker's, later ones are CONFIG SET's. */
+	struct core *core = commands->core;
+	if (core->id == 0 && core->settings->version > 0) {
+		settings_free((struct settings *)core->settings);
+		core->settings = NULL;
+	}
 	channels_free(commands->channels);
 	latency_free(commands->latency);
 	slowlog_free(commands->slowlog);
@@ -69,6 +88,8 @@ void commands_follow_settings(struct core *core)
 	if (settings->maxmemory > 0 && shard->memory_max == 0)
 		shard->memory_max = 1; /* 0 would be no limit at all */
 	commands->slow_ns = slow_from_ns(settings);
+	if (core->id == 0)
+		atomic_store(&core->machine->log_level, settings->loglevel);
 	slowlog_trim(commands->slowlog, (size_t)settings->slowlog_max_len);
 }
 

@@ -50,6 +50,7 @@ struct commands {
 	struct error_count errors[ERROR_CODES_MAX];
 	uint32_t n_errors;
 	struct rate_mark rates;
+	char run_id[41];                       /* names this run of the server; core 0's counts */
 	uint32_t next_keyspace;                /* ids that FLUSHALL and its kin give away; core 0's */
 };
 

@@ -22,6 +22,7 @@ const struct command_group command_groups[] = {
 	{"generic", sort_commands},
 	{"connection", connection_commands},
 	{"transactions", transaction_commands},
+	{"server", server_commands},
 	{"pubsub", pubsub_commands},
 	{0},
 };

@@ -212,8 +212,8 @@ static const struct {
         {.file = "requirepass \"x\"y\n", .why = "%s:1: unbalanced quotes"},
         {.flags = {"--tls-port", "7000"}, .why = "tls-port needs tls-cert-file and tls-key-file"},
         {.flags = {"--bind", "127.0.0.1 0.0.0.0"},
-         .why = "bind names more than loopback addresses: set requirepass, and serve tls-port with resp-port 0; or set "
-                "insecure to yes"},
+         .why = "bind names more than loopback addresses: set requirepass (and serve tls-port), or set insecure to "
+                "yes"},
         {.flags = {"--client-output-soft-limit", "1gb"},
          .why = "client-output-soft-limit must not be above client-output-hard-limit"},
 };
