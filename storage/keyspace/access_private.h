@@ -1,6 +1,6 @@
 /* access_private.h -- 32 bits in each object that say how it was used.
  *
- * LRU   bit 31: used again after it came; bits 0..30: when last used, in ticks of 64 ms.
+ * LRU   bit 31: used again after it came; bits 0..30: when last used, in ticks of 8 ms, 198 days.
  *       Uses within one tick count once, as the correlated references of 2Q do.
  * LFU   bits 8..31: minute of the last use; bits 0..7: logarithmic counter, halving its
  *       chance to rise at each step and falling by one each minute, with Redis' constants.
@@ -9,7 +9,8 @@
 
 #include "storage/keyspace/object_private.h"
 
-enum { ACCESS_AGAIN = (int)0x80000000u, ACCESS_TICKS = 0x7fffffff, TICK_MS = 64 };
+enum { ACCESS_AGAIN = (int)0x80000000u, ACCESS_TICKS = 0x7fffffff, TICK_MS = 8 };
+enum { BACK_TICKS = 10 * 60 * 1000 / TICK_MS }; /* how far a clock may go back */
 enum { LFU_START = 5, LFU_LOG_FACTOR = 10, MINUTE_MS = 60000 };
 
 static inline bool policy_is_lfu(enum eviction_policy policy)

@@ -13,7 +13,7 @@ enum {
 	FILL_PERCENT = 82, /* of the entries of a segment that is made for a known count */
 };
 
-/* ---- geometry ------------------------------------------------------------------------------ */
+/* ---- geometry ----------------------------------------------------------------------- */
 
 static uint32_t segment_lines(const struct segment *segment) { return 1u + segment->n + segment->stash; }
 
@@ -68,7 +68,7 @@ static uint64_t object_bits(const struct object *object)
 	return (uint64_t)(uintptr_t)object | (expiry_of(object) != EXPIRES_NEVER ? ENTRY_EXPIRES : 0);
 }
 
-/* ---- entries in a segment -------------------------------------------------------------------- */
+/* ---- entries in a segment ----------------------------------------------------------- */
 
 static unsigned bucket_used(const struct bucket *bucket) { return ~bucket_match(bucket, 0) & BUCKET_TAGS; }
 
@@ -181,7 +181,7 @@ static void segment_take_out(struct segment *segment, uint64_t *entry)
 		segment->buckets[home].stashed--;
 }
 
-/* ---- segments ---------------------------------------------------------------------------------- */
+/* ---- segments ----------------------------------------------------------------------- */
 
 static struct segment *segment_new(struct shard *shard, struct dict *dict, uint64_t prefix, unsigned depth,
                                    uint32_t lines)
@@ -254,7 +254,7 @@ static struct segment *segment_build(struct shard *shard, struct dict *dict, uin
 	}
 }
 
-/* ---- directory ----------------------------------------------------------------------------------- */
+/* ---- directory ---------------------------------------------------------------------- */
 
 static size_t directory_size(unsigned depth) { return sizeof(uint64_t) << depth; }
 
@@ -320,7 +320,7 @@ static void dict_end(struct shard *shard, struct dict *dict)
 	}
 }
 
-/* ---- growing ---------------------------------------------------------------------------------------- */
+/* ---- growing ------------------------------------------------------------------------ */
 
 static void segment_resize(struct shard *shard, struct dict *dict, struct segment *segment, uint32_t lines)
 {
@@ -374,7 +374,7 @@ static void segment_grow(struct shard *shard, struct dict *dict, struct segment 
 	segment_resize(shard, dict, segment, lines < limit && more > limit ? limit : more);
 }
 
-/* ---- shrinking -------------------------------------------------------------------------------------- */
+/* ---- shrinking ---------------------------------------------------------------------- */
 
 /* Room for a quarter more, lest the next insertions grow it again. */
 static uint32_t lines_roomy(uint32_t count) { return lines_for(count + count / 4); }
@@ -415,7 +415,7 @@ static void segment_shrink(struct shard *shard, struct dict *dict, struct segmen
 		;
 }
 
-/* ---- changes ---------------------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------------------ */
 
 static void count_expiry(struct shard *shard, struct segment *segment, int64_t before_ms, int64_t after_ms)
 {
@@ -497,7 +497,7 @@ uint64_t dict_free_segment(struct shard *shard, struct dict *dict, uint64_t posi
 	return next;
 }
 
-/* ---- walks ------------------------------------------------------------------------------------------ */
+/* ---- walks -------------------------------------------------------------------------- */
 
 /* The first of the 2^PLACE_BITS places of a segment that belongs to bucket `at`. */
 static uint64_t bucket_begin(const struct segment *segment, uint32_t at)
@@ -553,7 +553,7 @@ uint64_t dict_random(const struct dict *dict, uint64_t random)
 	return 0;
 }
 
-/* ---- proof ------------------------------------------------------------------------------------------ */
+/* ---- proof -------------------------------------------------------------------------- */
 
 /* Entries away from home, by home. */
 struct away {

@@ -70,7 +70,7 @@ struct place {
 	uint64_t *entry;
 };
 
-/* ---- cells: segment pointer, depth in its low bits, window's base, n on top -------------- */
+/* ---- cells: segment pointer, depth in its low bits, window's base, n on top --------- */
 
 #define CELL_POINTER 0x00007fffffffff80u
 
@@ -144,7 +144,7 @@ static inline uint64_t *probe_seek(const struct probe *probe, struct slice name)
 	return entry;
 }
 
-/* ---- changes ----------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------------------ */
 
 /* Of a key that is there; false: it is not. */
 bool dict_find(const struct dict *dict, uint64_t hash, struct slice name, struct place *out);
@@ -165,7 +165,7 @@ void dict_remove(struct shard *shard, const struct place *place);
  * it; 0: the dictionary is gone. For keyspaces that were dropped: neighbours are not joined. */
 uint64_t dict_free_segment(struct shard *shard, struct dict *dict, uint64_t position);
 
-/* ---- walks ------------------------------------------------------------------------------- */
+/* ---- walks -------------------------------------------------------------------------- */
 
 /* Shows the entries whose home is the bucket that `position` lies in, from `position` on;
  * returns the position of the next bucket, 0 after the last. */

@@ -3,7 +3,7 @@
  * waits again. No key costs anything for it. */
 #include "storage/keyspace/keyspace_private.h"
 
-/* ---- the wheel ------------------------------------------------------------------------------------ */
+/* ---- the wheel ---------------------------------------------------------------------- */
 
 void wheel_init(struct expiry_wheel *wheel)
 {
@@ -57,7 +57,7 @@ static void wheel_advance(struct expiry_wheel *wheel, int64_t now_ms)
 	wheel->now_ms = now_ms;
 }
 
-/* ---- segments ---------------------------------------------------------------------------------------- */
+/* ---- segments ----------------------------------------------------------------------- */
 
 /* A sweep reads all keys of its segment that expire, so a segment waits at least as many
  * milliseconds as there are segments in the wheel: below 1 % of a core, whatever there is. */
@@ -70,6 +70,7 @@ void segment_arm(struct shard *shard, struct segment *segment)
 	int64_t rested_ms = segment->swept_ms + wheel->n + 1;
 	segment->due_ms = segment->expires_ms > rested_ms ? segment->expires_ms : rested_ms;
 	wheel_add(wheel, segment);
+	background_wake_at(shard, segment->due_ms);
 }
 
 void segment_expires(struct shard *shard, struct segment *segment, int64_t expires_ms)
@@ -80,7 +81,7 @@ void segment_expires(struct shard *shard, struct segment *segment, int64_t expir
 	segment_arm(shard, segment);
 }
 
-/* ---- sweeping ------------------------------------------------------------------------------------------ */
+/* ---- sweeping ----------------------------------------------------------------------- */
 
 enum { SWEEP_MAX = 64, DELETE_COST = 12 };
 

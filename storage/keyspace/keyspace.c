@@ -1,88 +1,11 @@
-/* The shard and its keyspaces: every public call on keys goes through here. */
+/* Keyspaces, one key, many keys: the public calls. */
 #include "storage/keyspace/keyspace.h"
 
-#include "engine/core/core.h"
 #include "engine/memory/memory.h"
-#include "engine/memory/slab.h"
 #include "storage/keyspace/access_private.h"
 #include "storage/keyspace/keyspace_private.h"
-#include "storage/keyspace/watch.h"
-#include "storage/locks/locks.h"
 
-/* ---- memory ------------------------------------------------------------------------------------- */
-
-void *table_take(struct shard *shard, size_t size)
-{
-	shard->counters.tables_bytes += slab_size(size);
-	return slab_take(shard->slab, size);
-}
-
-void table_give(struct shard *shard, void *block, size_t size)
-{
-	shard->counters.tables_bytes -= slab_size(size);
-	slab_give(shard->slab, block, size);
-}
-
-uint64_t shard_memory(const struct shard *shard) { return slab_used(shard->slab); }
-
-/* ---- life ----------------------------------------------------------------------------------------- */
-
-/* Sanitizers must see every block, and a scratch shard lives too short to map regions. */
-static enum slab_backing backing_for(const struct core *core)
-{
-#if ORBIT_SYSTEM_MALLOC
-	return SLAB_PLAIN;
-#else
-	return core ? SLAB_REGIONS : SLAB_PLAIN;
-#endif
-}
-
-struct shard *shard_new(struct core *core, uint64_t hash_seed)
-{
-	struct shard *shard = memory_zalloc(sizeof(*shard));
-	struct keyspace_tables *tables = memory_zalloc(sizeof(*tables));
-	*shard = (struct shard){.core = core,
-	                        .hash_seed = hash_seed,
-	                        .slab = slab_new(backing_for(core)),
-	                        .tables = tables,
-	                        .locks = locks_new()};
-	wheel_init(&tables->wheel);
-	list_init(&tables->dropped);
-	list_init(&tables->blocks);
-	tables->random = hash_seed;
-	return shard;
-}
-
-void shard_free(struct shard *shard)
-{
-	if (!shard)
-		return;
-	struct keyspace_tables *tables = shard->tables;
-	while (tables->n_keyspaces)
-		keyspace_drop(shard, tables->keyspaces[0]->id, true);
-	uint64_t next_ns;
-	while (shard_background(shard, 1000000, &next_ns))
-		;
-	assert(tables->loans.n == 0);
-	assert(!tables->watches);
-	memory_free(tables->loans.table);
-	memory_free(tables->keyspaces);
-	memory_free(tables);
-	locks_free(shard->locks);
-	slab_free(shard->slab);
-	memory_free(shard);
-}
-
-/* SplitMix64: Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014. */
-uint64_t shard_random(struct shard *shard)
-{
-	uint64_t z = shard->tables->random += 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
-/* ---- keyspaces ---------------------------------------------------------------------------------------- */
+/* ---- keyspaces ---------------------------------------------------------------------- */
 
 /* The first whose id is not smaller. */
 static uint32_t keyspace_rank(const struct keyspace_tables *tables, uint32_t id)
@@ -126,13 +49,7 @@ static struct keyspace *keyspace_make(struct shard *shard, uint32_t id)
 	return tables->last = keyspace;
 }
 
-static void keyspace_free(struct shard *shard, struct keyspace *keyspace)
-{
-	list_remove(&keyspace->link);
-	table_give(shard, keyspace, sizeof(*keyspace));
-}
-
-static void keyspace_unlist(struct keyspace_tables *tables, struct keyspace *keyspace)
+void keyspace_unlist(struct keyspace_tables *tables, struct keyspace *keyspace)
 {
 	uint32_t rank = keyspace_rank(tables, keyspace->id);
 	struct keyspace **at = &tables->keyspaces[rank];
@@ -162,7 +79,7 @@ uint64_t keyspace_average_ttl_ms(struct shard *shard, uint32_t id)
 	return average_ms > 0 ? (uint64_t)average_ms : 0;
 }
 
-/* ---- one key --------------------------------------------------------------------------------------------- */
+/* ---- one key ------------------------------------------------------------------------ */
 
 /* The dictionary where a key belongs, or NULL if it has no keys at all. */
 static struct dict *dict_of(struct shard *shard, const struct key *key)
@@ -355,7 +272,7 @@ void keyspace_move(struct shard *shard, const struct key *from, const struct key
 	moved->access = access;
 }
 
-/* ---- many keys ----------------------------------------------------------------------------------------------- */
+/* ---- many keys ---------------------------------------------------------------------- */
 
 struct scan {
 	void (*show)(void *arg, struct object *object);
@@ -431,153 +348,4 @@ struct object *keyspace_random(struct shard *shard, uint32_t id, uint64_t random
 			return entry_object(entry);
 	}
 	return first_living(shard, keyspace, random % PARTITIONS);
-}
-
-/* ---- freeing in slices ---------------------------------------------------------------------------------------------
- */
-
-enum { SLICE_COST = 500 }; /* of unmapping SLAB_HUGE_MIN, in entries seen */
-
-struct doomed_block {
-	struct link link;
-	size_t size;
-};
-
-void blocks_doom(struct shard *shard, void *block, size_t size)
-{
-	struct doomed_block *doomed = block;
-	*doomed = (struct doomed_block){.size = slab_size(size)};
-	list_push_back(&shard->tables->blocks, &doomed->link);
-	shard->counters.freeing++;
-}
-
-static void block_cut(struct shard *shard, struct doomed_block *block)
-{
-	size_t size = block->size, keep = size >= 2 * SLAB_HUGE_MIN ? size - SLAB_HUGE_MIN : 0;
-	block->size = keep;
-	if (!keep) {
-		list_remove(&block->link);
-		shard->counters.freeing--;
-	}
-	shard->counters.objects_bytes -= size - keep;
-	slab_cut(shard->slab, block, size, keep);
-}
-
-/* One segment, or one step over a partition without keys. */
-static int64_t drop_step(struct shard *shard, struct keyspace *keyspace)
-{
-	struct keyspace_tables *tables = shard->tables;
-	struct dict *dict = &keyspace->dicts[tables->drop_partition];
-	uint64_t before = dict->count;
-	if (dict->directory)
-		tables->drop_at = dict_free_segment(shard, dict, tables->drop_at);
-	uint64_t freed = before - dict->count;
-	shard->counters.freeing -= freed;
-	if (tables->drop_at == 0 && ++tables->drop_partition == PARTITIONS) {
-		tables->drop_partition = 0;
-		keyspace_free(shard, keyspace);
-	}
-	return (int64_t)freed + 1;
-}
-
-static int64_t free_run(struct shard *shard, int64_t budget)
-{
-	struct keyspace_tables *tables = shard->tables;
-	for (; budget > 0 && !list_empty(&tables->blocks); budget -= SLICE_COST)
-		block_cut(shard, container_of(tables->blocks.next, struct doomed_block, link));
-	while (budget > 0 && !list_empty(&tables->dropped))
-		budget -= 4 * drop_step(shard, container_of(tables->dropped.next, struct keyspace, link));
-	return budget;
-}
-
-static bool free_is_due(const struct shard *shard)
-{
-	return !list_empty(&shard->tables->blocks) || !list_empty(&shard->tables->dropped);
-}
-
-void keyspace_drop(struct shard *shard, uint32_t id, bool now)
-{
-	struct keyspace *keyspace = keyspace_of(shard->tables, id);
-	if (!keyspace)
-		return;
-	if (shard->tables->watches)
-		watches_mark_dropped(shard, id);
-	keyspace_unlist(shard->tables, keyspace);
-	keyspace->dropped = true;
-	shard->counters.freeing += keyspace->count;
-	shard->changes += keyspace->count;
-	list_push_back(&shard->tables->dropped, &keyspace->link);
-	while (now && free_is_due(shard))
-		free_run(shard, INT64_MAX);
-}
-
-/* ---- background
- * --------------------------------------------------------------------------------------------------------- */
-
-enum {
-	ENTRY_NS = 25,      /* to see one entry and its object, when prefetched */
-	EVICTIONS_MAX = 16, /* in one admission */
-	EVICTION_COST = 40,
-};
-
-static bool over_limit(const struct shard *shard)
-{
-	return shard->memory_max && shard_memory(shard) > shard->memory_max;
-}
-
-/* Work is counted in entries, not measured: so it is the same in every run of a simulation. */
-bool shard_background(struct shard *shard, uint64_t budget_ns, uint64_t *next_ns)
-{
-	int64_t budget = (int64_t)(budget_ns / ENTRY_NS) + 1;
-	budget = free_run(shard, budget);
-	budget = expiry_run(shard, budget);
-	bool evicting = false;
-	for (; budget > 0 && over_limit(shard); budget -= EVICTION_COST) {
-		evicting = evict_one(shard);
-		if (!evicting)
-			break;
-	}
-	if (free_is_due(shard) || expiry_is_due(shard) || (evicting && over_limit(shard)))
-		return true;
-	int64_t next_ms = expiry_next_ms(shard);
-	uint64_t now_ns = shard->core ? shard->core->now_ns : 0;
-	*next_ns = next_ms == INT64_MAX ? UINT64_MAX : now_ns + (uint64_t)(next_ms - shard->now_ms) * 1000000u;
-	return false;
-}
-
-bool shard_admit(struct shard *shard)
-{
-	for (int i = 0; i < EVICTIONS_MAX && over_limit(shard); i++)
-		if (!evict_one(shard))
-			return false;
-	return true;
-}
-
-/* ---- proof
- * ------------------------------------------------------------------------------------------------------------------ */
-
-static void keyspace_verify(struct shard *shard, struct keyspace *keyspace, struct dict_tally *all)
-{
-	struct dict_tally total = {0};
-	for (unsigned partition = 0; partition < PARTITIONS; partition++)
-		dict_verify(shard, &keyspace->dicts[partition], &total);
-	assert(keyspace->count == total.count);
-	assert(keyspace->expiring == total.expiring);
-	assert(keyspace->expiry_sum_ms == total.expiry_sum_ms);
-	all->segments_due += total.segments_due;
-}
-
-void shard_verify(struct shard *shard)
-{
-	struct keyspace_tables *tables = shard->tables;
-	struct dict_tally all = {0};
-	for (uint32_t i = 0; i < tables->n_keyspaces; i++) {
-		assert(i == 0 || tables->keyspaces[i - 1]->id < tables->keyspaces[i]->id);
-		assert(!tables->keyspaces[i]->dropped);
-		keyspace_verify(shard, tables->keyspaces[i], &all);
-	}
-	if (list_empty(&tables->dropped))
-		assert(tables->wheel.n == all.segments_due);
-	assert(shard->counters.objects_bytes + shard->counters.tables_bytes == slab_used(shard->slab));
-	slab_verify(shard->slab);
 }

@@ -1,6 +1,7 @@
 /* keyspace_private.h -- what a shard holds besides its public face. */
 #pragma once
 
+#include "engine/core/core.h"
 #include "engine/placement/placement.h"
 #include "storage/keyspace/dict_private.h"
 
@@ -46,6 +47,10 @@ struct loans {
 struct watches;
 
 struct keyspace_tables {
+	struct shard *shard;
+	struct task task;            /* background work, */
+	struct timer timer;          /* and when it is next due, */
+	int64_t wake_ms;             /* at this wall time; INT64_MAX: not started */
 	struct keyspace *last;       /* the one used last */
 	struct keyspace **keyspaces; /* by id */
 	uint32_t n_keyspaces;
@@ -100,10 +105,19 @@ void keyspace_forget(struct shard *shard, struct keyspace *keyspace, struct obje
 
 uint64_t shard_random(struct shard *shard);
 
+/* No longer found by its id. */
+void keyspace_unlist(struct keyspace_tables *tables, struct keyspace *keyspace);
+
+/* ---- free.c ------------------------------------------------------------------------- */
+
 /* Frees a huge block in slices, in the background. */
 void blocks_doom(struct shard *shard, void *block, size_t size);
 
-/* ---- expiry.c ---------------------------------------------------------------------------- */
+/* Works until about `budget` objects are freed; what is left of it. */
+int64_t free_run(struct shard *shard, int64_t budget);
+bool free_is_due(const struct shard *shard);
+
+/* ---- expiry.c ----------------------------------------------------------------------- */
 
 void wheel_init(struct expiry_wheel *wheel);
 void wheel_remove(struct expiry_wheel *wheel, struct segment *segment);
@@ -119,7 +133,14 @@ int64_t expiry_run(struct shard *shard, int64_t budget);
 bool expiry_is_due(const struct shard *shard);
 int64_t expiry_next_ms(const struct shard *shard); /* INT64_MAX: never */
 
-/* ---- loans.c, watch.c, evict.c ------------------------------------------------------------ */
+/* ---- background.c: nothing happens in a shard without a core ------------------------ */
+
+void background_init(struct shard *shard);
+void background_fini(struct shard *shard);
+void background_wake(struct shard *shard);                   /* there is work */
+void background_wake_at(struct shard *shard, int64_t at_ms); /* there will be */
+
+/* ---- loans.c, watch.c, evict.c ------------------------------------------------------ */
 
 /* The object has left its table: true if loans keep it. */
 bool loans_orphan(struct loans *loans, struct object *object);

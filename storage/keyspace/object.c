@@ -9,7 +9,7 @@ static_assert(array_len(object_kinds) == OBJECT_TYPES, "one row for each type");
 
 static const struct object_kind *kind_of(const struct object *object) { return object_kinds[object->type]; }
 
-/* ---- memory ---------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------- */
 
 void *value_take(struct shard *shard, size_t size)
 {
@@ -70,7 +70,7 @@ void object_discard(struct shard *shard, struct object *object)
 	object_free_shell(shard, object);
 }
 
-/* ---- the public face ----------------------------------------------------------------------------- */
+/* ---- the public face ---------------------------------------------------------------- */
 
 enum object_type object_type(const struct object *object) { return object->type; }
 struct slice object_key(const struct object *object) { return key_of(object); }
@@ -101,7 +101,7 @@ enum err object_unpack(struct shard *shard, const struct key *key, struct slice 
 	return object_kinds[packed.ptr[0]]->unpack(shard, key, slice_sub(packed, 1, packed.len), expires_ms);
 }
 
-/* ---- access ------------------------------------------------------------------------------------------ */
+/* ---- access ------------------------------------------------------------------------- */
 
 static uint32_t minute_of(int64_t now_ms) { return (uint32_t)(now_ms / MINUTE_MS) & 0xffffff; }
 
@@ -129,7 +129,7 @@ void access_count(struct shard *shard, struct object *object)
 uint32_t access_idle_ticks(const struct shard *shard, const struct object *object)
 {
 	uint32_t ticks = (access_tick(shard->now_ms) - object->access) & ACCESS_TICKS;
-	return ticks > ACCESS_TICKS / 2 ? 0 : ticks; /* the clock went back */
+	return ticks > ACCESS_TICKS - BACK_TICKS ? 0 : ticks;
 }
 
 uint32_t access_age(const struct shard *shard, const struct object *object)

@@ -38,7 +38,7 @@ bool string_integer(const struct object *object, int64_t *out)
 	       integer_parse(slice_of(object_inline(object), object->inline_len), out);
 }
 
-/* ---- putting whole values -------------------------------------------------------------------------- */
+/* ---- putting whole values ----------------------------------------------------------- */
 
 /* May the new value take the place of the old one, without moving? */
 static bool fits_in_place(const struct object *old, unsigned shape, size_t size)
@@ -133,7 +133,7 @@ struct object *string_put_integer(struct shard *shard, const struct key *key, in
 	return object;
 }
 
-/* ---- changing in place ------------------------------------------------------------------------------- */
+/* ---- changing in place -------------------------------------------------------------- */
 
 /* Bytes of a huge block are zero when it is new. */
 static void block_extend(struct block *block, size_t len, bool is_new)
@@ -212,7 +212,7 @@ uint8_t *string_edit(struct shard *shard, const struct key *key, size_t size)
 	return object_form(object) == FORM_BLOCK ? string_block(object)->ptr : object_inline(object);
 }
 
-/* ---- the row ------------------------------------------------------------------------------------------- */
+/* ---- the row ------------------------------------------------------------------------ */
 
 static const char *encoding(const struct object *object)
 {

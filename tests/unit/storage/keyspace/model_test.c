@@ -2,10 +2,11 @@
  * Some keys are long, some values integers or large; a few keys share one partition so that its
  * dictionary splits and joins. Waves let the keyspace fill and nearly empty again. */
 #include "support.h"
+#include "tests/unit/engine/core/machine.h"
 
 #include <stdlib.h>
 
-enum { KEYS = 30000, STEPS = 1500000, WAVE = 150000, LENT_MAX = 50 };
+enum { KEYS = 30000, STEPS = 1000000, WAVE = 150000, LENT_MAX = 50 };
 
 struct model_value {
 	uint8_t *bytes; /* NULL: absent */
@@ -214,9 +215,10 @@ static void expect_counts(void)
 	}
 }
 
-static void start(void)
+/* With a core, memory comes from the slab's regions; without, it is a scratch shard. */
+static void start(struct core *core)
 {
-	shard = shard_new(NULL, SEED);
+	shard = shard_new(core, SEED);
 	shard->now_ms = 1000000;
 	shard->changed = count_change;
 }
@@ -230,9 +232,9 @@ static void forget_all(void)
 		model_clear(&model[i % 2][i / 2]);
 }
 
-Test(keyspace, agrees_with_a_model_under_random_commands, .timeout = 120)
+static void run_against_model(struct core *core)
 {
-	start();
+	start(core);
 	for (uint32_t i = 0; i < STEPS; i++) {
 		step(i);
 		if (i % 100 == 0)
@@ -255,9 +257,22 @@ Test(keyspace, agrees_with_a_model_under_random_commands, .timeout = 120)
 	shard_free(shard);
 }
 
+Test(keyspace, of_a_core_agrees_with_a_model_under_random_commands, .timeout = 120)
+{
+	struct test_machine m;
+	test_machine_init(&m, 1, 1);
+	run_against_model(m.core[0]);
+	test_machine_fini(&m);
+}
+
+Test(keyspace, of_a_scratch_shard_agrees_with_a_model_under_random_commands, .timeout = 120)
+{
+	run_against_model(NULL);
+}
+
 Test(keyspace, memory_returns_when_all_keys_are_deleted)
 {
-	start();
+	start(NULL);
 	char name[NAME_MAX_SIZE];
 	for (uint32_t i = 0; i < 100000; i++) {
 		struct key key = key_numbered(3, i % 2 ? "a" : NULL, i, name);

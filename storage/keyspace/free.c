@@ -1,0 +1,90 @@
+/* Freeing what is large in slices: dropped keyspaces a segment at a time, huge blocks by 8 MiB. */
+#include "engine/memory/slab.h"
+#include "storage/keyspace/keyspace_private.h"
+
+static void keyspace_free(struct shard *shard, struct keyspace *keyspace)
+{
+	list_remove(&keyspace->link);
+	table_give(shard, keyspace, sizeof(*keyspace));
+}
+
+enum { SLICE_COST = 500 }; /* of unmapping SLAB_HUGE_MIN, in entries seen */
+
+struct doomed_block {
+	struct link link;
+	size_t size;
+};
+
+void blocks_doom(struct shard *shard, void *block, size_t size)
+{
+	struct doomed_block *doomed = block;
+	*doomed = (struct doomed_block){.size = slab_size(size)};
+	list_push_back(&shard->tables->blocks, &doomed->link);
+	shard->counters.freeing++;
+	if (shard->core)
+		background_wake(shard);
+	else
+		free_run(shard, INT64_MAX);
+}
+
+static void block_cut(struct shard *shard, struct doomed_block *block)
+{
+	size_t size = block->size, keep = size >= 2 * SLAB_HUGE_MIN ? size - SLAB_HUGE_MIN : 0;
+	block->size = keep;
+	if (!keep) {
+		list_remove(&block->link);
+		shard->counters.freeing--;
+	}
+	shard->counters.objects_bytes -= size - keep;
+	slab_cut(shard->slab, block, size, keep);
+}
+
+/* One segment, or one step over a partition without keys. */
+static int64_t drop_step(struct shard *shard, struct keyspace *keyspace)
+{
+	struct keyspace_tables *tables = shard->tables;
+	struct dict *dict = &keyspace->dicts[tables->drop_partition];
+	uint64_t before = dict->count;
+	if (dict->directory)
+		tables->drop_at = dict_free_segment(shard, dict, tables->drop_at);
+	uint64_t freed = before - dict->count;
+	shard->counters.freeing -= freed;
+	if (tables->drop_at == 0 && ++tables->drop_partition == PARTITIONS) {
+		tables->drop_partition = 0;
+		keyspace_free(shard, keyspace);
+	}
+	return (int64_t)freed + 1;
+}
+
+int64_t free_run(struct shard *shard, int64_t budget)
+{
+	struct keyspace_tables *tables = shard->tables;
+	for (; budget > 0 && !list_empty(&tables->blocks); budget -= SLICE_COST)
+		block_cut(shard, container_of(tables->blocks.next, struct doomed_block, link));
+	while (budget > 0 && !list_empty(&tables->dropped))
+		budget -= 4 * drop_step(shard, container_of(tables->dropped.next, struct keyspace, link));
+	return budget;
+}
+
+bool free_is_due(const struct shard *shard)
+{
+	return !list_empty(&shard->tables->blocks) || !list_empty(&shard->tables->dropped);
+}
+
+void keyspace_drop(struct shard *shard, uint32_t id, bool now)
+{
+	struct keyspace *keyspace = keyspace_of(shard->tables, id);
+	if (!keyspace)
+		return;
+	if (shard->tables->watches)
+		watches_mark_dropped(shard, id);
+	keyspace_unlist(shard->tables, keyspace);
+	keyspace->dropped = true;
+	shard->counters.freeing += keyspace->count;
+	shard->changes += keyspace->count;
+	list_push_back(&shard->tables->dropped, &keyspace->link);
+	if (now)
+		free_run(shard, INT64_MAX);
+	else
+		background_wake(shard);
+}
