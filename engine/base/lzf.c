@@ -8,6 +8,7 @@ enum {
 	DISTANCE_MAX = 1 << 13,
 	REPEAT_MAX = (1 << 8) + (1 << 3),
 	REPEAT_MIN = 3,
+	UNASKED = 16,
 	SHORT_MAX = 8, /* longest repetition that needs no further byte */
 };
 
@@ -75,6 +76,10 @@ static size_t repeat_length(const struct packer *p, size_t from, size_t at)
 	size_t max = p->plain.len - at - 2;
 	if (max > REPEAT_MAX)
 		max = REPEAT_MAX;
+	/* The first writer of the format looks at 16 bytes before it asks whether the end is
+	 * near, which lets the last repetition be up to two bytes longer. */
+	if (max > UNASKED && max < UNASKED + REPEAT_MIN)
+		max = UNASKED + REPEAT_MIN;
 	size_t len = REPEAT_MIN;
 	while (len < max && bytes[from + len] == bytes[at + len])
 		len++;

@@ -87,22 +87,29 @@ struct visit {
 	uint64_t want; /* keys shown in the end */
 };
 
-/* On the owner's core: its partitions from the walk's place on, as far as they follow. */
+/* On the owner's core: its partitions from the walk's place on, as far as they follow. What
+ * does not end a partition has cost its share of the visit, even if no key was shown. */
 static void visit_owner(struct core *there, void *arg)
 {
 	const struct visit *visit = arg;
 	struct walk *walk = visit->walk;
 	struct place *place = &walk->place;
 	struct shard *shard = there->shard;
+	uint64_t budget = VISIT_KEYS;
 	shard->now_ms = walk->now_ms;
 	walk->steps_left = VISIT_STEPS;
 	do {
-		uint32_t want = (uint32_t)(visit->want - walk->shown);
+		uint64_t before = walk->shown, left = visit->want - before;
+		uint32_t want = (uint32_t)(left < budget ? left : budget);
 		place->position = keyspace_scan(shard, shard->keyspace_of_db[walk->db], place->partition,
 		                                place->position, want, take_if_fits, walk);
+		uint64_t cost = walk->shown - before;
 		if (place->position == 0)
 			place->partition++;
-	} while (place->partition < PARTITIONS && walk->shown < visit->want && walk->steps_left > 0 &&
+		else if (cost < want)
+			cost = want;
+		budget -= cost < budget ? cost : budget;
+	} while (place->partition < PARTITIONS && walk->shown < visit->want && budget > 0 && walk->steps_left > 0 &&
 	         there->machine->placement->core_of[place->partition] == there->id);
 }
 

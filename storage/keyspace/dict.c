@@ -602,7 +602,7 @@ static void verify_segment(struct shard *shard, struct segment *segment, struct 
 	}
 	assert(segment->count == tally.count);
 	assert(segment->expiring == tally.expiring);
-	assert(!segment->expiring || link_linked(&segment->due));
+	assert(!segment->expiring || segment->expires_ms == INT64_MAX || link_linked(&segment->due));
 	assert(stash_lines(segment_lines(segment)) == segment->stash);
 	total->count += tally.count;
 	total->expiring += tally.expiring;
