@@ -158,7 +158,8 @@ static int common_core(struct core *core, const struct command *command, const s
 
 static bool is_single_key(const struct command *command)
 {
-	return command->keys.first > 0 && command->keys.first == command->keys.last;
+	bool fixed = !(command->flags & COMMAND_MOVABLE_KEYS);
+	return fixed && command->keys.first > 0 && command->keys.first == command->keys.last;
 }
 
 static void place_on_shard(struct round *round, struct call *call, const struct slice *argv)
