@@ -486,7 +486,7 @@ static enum err run_client_unblock(struct exec *exec)
 {
 	int64_t id;
 	if (exec->argc > 4)
-		return ERR_SYNTAX;
+		return reply_subcommand_syntax(exec);
 	if (exec->argc == 4 && !exec_is(exec, 3, S("TIMEOUT")) && !exec_is(exec, 3, S("ERROR"))) {
 		reply_error_fmt(exec->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
 		return OK;
@@ -538,7 +538,7 @@ static enum err run_client_pause(struct exec *exec)
 {
 	struct pause pause = {0};
 	if (exec->argc > 4)
-		return ERR_SYNTAX;
+		return reply_subcommand_syntax(exec);
 	if (exec->argc == 4) {
 		pause.writes_only = exec_is(exec, 3, S("WRITE"));
 		if (!pause.writes_only && !exec_is(exec, 3, S("ALL"))) {

@@ -33,6 +33,17 @@ enum err reply_help(struct exec *exec, const char *name, const char *const *line
 	return OK;
 }
 
+enum err reply_subcommand_syntax(struct exec *exec)
+{
+	char parent[32];
+	size_t len = exec->argv[0].len < sizeof(parent) ? exec->argv[0].len : sizeof(parent) - 1;
+	for (size_t i = 0; i < len; i++)
+		parent[i] = (char)(ascii_lower(exec->argv[0].ptr[i]) - 'a' + 'A');
+	reply_error_fmt(exec->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %.*s HELP.",
+	                (int)exec->argv[1].len, exec->argv[1].ptr, (int)len, parent);
+	return OK;
+}
+
 /* ---- who -------------------------------------------------------------------------- */
 
 /* Takes as long for any wrong password of one length. */
@@ -152,6 +163,11 @@ static enum err run_select(struct exec *exec)
 {
 	int64_t db;
 	TRY(exec_integer(exec, 1, &db));
+	if (db < INT32_MIN || db > INT32_MAX) {
+		reply_error_fmt(exec->reply, "ERR value is out of range, value must between %d and %d", INT32_MIN,
+		                INT32_MAX);
+		return OK;
+	}
 	if (db < 0 || db >= exec->core->settings->databases)
 		return ERR_DB_INDEX;
 	exec->session->db = (uint16_t)db;

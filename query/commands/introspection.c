@@ -246,7 +246,7 @@ static void say_info(struct exec *exec, const struct command *command)
 	reply_set(reply, has_keys);
 	if (has_keys)
 		say_key_specification(reply, command);
-	reply_array(reply, subcommands_count(command));
+	reply_set(reply, subcommands_count(command));
 	for (const struct command *sub = command->subcommands; sub && sub->name; sub++)
 		say_info(exec, sub);
 }
@@ -432,9 +432,8 @@ static enum err run_command_docs(struct exec *exec)
 
 /* ---- LIST ------------------------------------------------------------------------- */
 
-/* Which names LIST shows. Without a filter it leaves out subcommands. */
+/* Which names LIST shows, subcommands' included. */
 struct filter {
-	bool is_on;
 	struct slice pattern;            /* ptr NULL: any */
 	const struct category *category; /* NULL: any */
 	bool none;
@@ -450,7 +449,7 @@ static const struct category *category_find(struct slice name)
 
 static bool filter_parse(struct exec *exec, struct filter *out)
 {
-	*out = (struct filter){.is_on = exec->argc == 5};
+	*out = (struct filter){0};
 	if (exec->argc == 2)
 		return true;
 	if (exec->argc != 5 || !exec_is(exec, 2, S("FILTERBY")))
@@ -471,13 +470,11 @@ static bool filter_parse(struct exec *exec, struct filter *out)
 static bool is_listed(const struct command_index *index, const struct command *command, const struct filter *filter)
 {
 	struct slice name = slice_from_str(command_full_name(index, command));
-	if (!filter->is_on)
-		return !memchr(name.ptr, '|', name.len);
 	if (filter->none)
 		return false;
 	if (filter->category)
 		return is_in_category(index, command, filter->category);
-	return glob_fits_nocase(filter->pattern, name);
+	return !filter->pattern.ptr || glob_fits_nocase(filter->pattern, name);
 }
 
 static enum err run_command_list(struct exec *exec)
@@ -489,7 +486,7 @@ static enum err run_command_list(struct exec *exec)
 	size_t n = 0;
 	for (uint32_t i = 0; i < command_count(index); i++)
 		n += is_listed(index, command_by_number(index, i), &filter);
-	reply_set(exec->reply, n);
+	reply_array(exec->reply, n);
 	for (uint32_t i = 0; i < command_count(index); i++) {
 		const struct command *command = command_by_number(index, i);
 		if (is_listed(index, command, &filter))

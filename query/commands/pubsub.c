@@ -517,12 +517,8 @@ struct subscription_counts channels_count_all(struct core *core)
 
 static enum err say_names(struct exec *exec, enum kind kind)
 {
-	if (exec->argc > 3) {
-		reply_error_fmt(exec->reply,
-		                "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try PUBSUB HELP.",
-		                (int)exec->argv[1].len, exec->argv[1].ptr);
-		return OK;
-	}
+	if (exec->argc > 3)
+		return reply_subcommand_syntax(exec);
 	cleanup(names_fini) struct names names = {.kind = kind};
 	if (exec->argc == 3)
 		names.pattern = &exec->argv[2];

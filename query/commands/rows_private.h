@@ -25,6 +25,9 @@ enum err run_info(struct exec *exec);
  * with NULL. */
 enum err reply_help(struct exec *exec, const char *name, const char *const *lines);
 
+/* What Redis says of a subcommand with arguments of a number that it does not take. */
+enum err reply_subcommand_syntax(struct exec *exec);
+
 /* The session's password check; says the error if it fails. */
 bool session_log_in(struct exec *exec, struct slice user, struct slice password);
 

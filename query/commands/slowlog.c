@@ -244,7 +244,7 @@ static enum err run_slowlog_get(struct exec *exec)
 {
 	int64_t count = SHOWN_DEFAULT;
 	if (exec->argc > 3)
-		return ERR_SYNTAX;
+		return reply_subcommand_syntax(exec);
 	if (exec->argc == 3 && (!integer_parse(exec->argv[2], &count) || count < -1)) {
 		reply_error_fmt(exec->reply, "ERR count should be greater than or equal to -1");
 		return OK;
