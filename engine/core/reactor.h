@@ -37,7 +37,8 @@ const struct reactor_stats *reactor_stats(const struct core *core);
 uint64_t reactor_ran(struct core *core, uint64_t from_ns, const char *name);
 
 /* From a thread that is no core, such as the one that waits for signals: `run` is called on
- * `to` soon. The errand is the core's until then. Not for use between cores. */
+ * `to` soon. The errand is the core's until then; neither the core nor its io may be freed
+ * before the call has returned, even if it ended the loop. Not for use between cores. */
 struct errand {
 	struct errand *next;
 	void (*run)(struct core *core, struct errand *errand);

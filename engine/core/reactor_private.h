@@ -55,6 +55,7 @@ struct reactor {
 	struct link ready[CLASS_COUNT];
 	int64_t credit_ns[CLASS_COUNT]; /* time the lower classes may take */
 	uint64_t lower_ended_ns;
+	int64_t query_ahead_ns; /* of background, weighted, on a quiet core */
 	struct link turn_ends;
 	struct stall_watch watch;
 	struct spin spin;

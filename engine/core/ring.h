@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "engine/base/compiler.h"
 #include "engine/core/message.h"
 
 #include <stdalign.h>

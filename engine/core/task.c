@@ -2,8 +2,9 @@
  *
  * Foreground tasks run first, all that were ready when the turn began; so do messages and
  * completions. Of every 16 ns, query tasks may take 4 and background tasks 1: time spent
- * elsewhere earns them credit, their own runs use it up. When a turn finds nothing else to
- * do, they run without credit, one slice a turn, so that a message waits for one at most.
+ * elsewhere earns them credit, their own runs use it up. On a quiet core, where a turn finds
+ * nothing else to do, they run without credit, one slice a turn, so that a message waits for
+ * one at most; if both are ready, 4 to 1.
  */
 #include "engine/core/reactor_private.h"
 
@@ -12,7 +13,7 @@
 enum {
 	SHARES = 16,
 	CREDIT_MAX_NS = 1000 * 1000, /* what a class may save up; and how deep one long run may sink it */
-	QUIET_SLICE_NS = 100 * 1000,
+	SLICE_NS = 100 * 1000,       /* begun in one turn */
 };
 
 static const uint8_t class_share[CLASS_COUNT] = {[CLASS_FOREGROUND] = 11, [CLASS_QUERY] = 4, [CLASS_BACKGROUND] = 1};
@@ -97,17 +98,45 @@ static bool lower_ready(struct reactor *reactor)
 	return any;
 }
 
-/* The class whose turn it is, CLASS_COUNT if none's. */
-static int lower_next(const struct reactor *reactor, bool quiet)
+/* The class whose turn it is on a busy core, CLASS_COUNT if none's. */
+static int next_by_credit(const struct reactor *reactor)
 {
 	int best = CLASS_COUNT;
 	for (int c = CLASS_QUERY; c < CLASS_COUNT; c++) {
-		if (list_empty(&reactor->ready[c]) || (!quiet && reactor->credit_ns[c] <= 0))
+		if (list_empty(&reactor->ready[c]) || reactor->credit_ns[c] <= 0)
 			continue;
 		if (best == CLASS_COUNT || reactor->credit_ns[c] > reactor->credit_ns[best])
 			best = c;
 	}
 	return best;
+}
+
+/* And on a quiet one. */
+static int next_by_balance(const struct reactor *reactor)
+{
+	bool query = !list_empty(&reactor->ready[CLASS_QUERY]);
+	bool background = !list_empty(&reactor->ready[CLASS_BACKGROUND]);
+	if (query && (!background || reactor->query_ahead_ns <= 0))
+		return CLASS_QUERY;
+	return background ? CLASS_BACKGROUND : CLASS_COUNT;
+}
+
+/* Whoever finds the other with nothing to do owes it nothing. */
+static void weigh(struct reactor *reactor, int class, uint64_t ns)
+{
+	if (list_empty(&reactor->ready[class == CLASS_QUERY ? CLASS_BACKGROUND : CLASS_QUERY]))
+		reactor->query_ahead_ns = 0;
+	else
+		reactor->query_ahead_ns += class == CLASS_QUERY ? (int64_t)ns : -(int64_t)ns * class_share[CLASS_QUERY];
+}
+
+static void earn_all(struct core *core, uint64_t now_ns)
+{
+	struct reactor *reactor = core->reactor;
+	uint64_t from_ns = reactor->lower_ended_ns ? reactor->lower_ended_ns : core->now_ns;
+	for (int c = CLASS_QUERY; c < CLASS_COUNT; c++)
+		if (!list_empty(&reactor->ready[c]))
+			earn(reactor, c, now_ns - from_ns);
 }
 
 static int run_lower(struct core *core, bool quiet)
@@ -118,17 +147,17 @@ static int run_lower(struct core *core, bool quiet)
 		return 0;
 	}
 	uint64_t from_ns = io_now_ns(core->io), at_ns = from_ns;
-	uint64_t others_from_ns = reactor->lower_ended_ns ? reactor->lower_ended_ns : core->now_ns;
-	for (int c = CLASS_QUERY; c < CLASS_COUNT; c++)
-		if (!list_empty(&reactor->ready[c]))
-			earn(reactor, c, from_ns - others_from_ns);
+	earn_all(core, from_ns);
 	int n = 0;
-	for (; at_ns - from_ns < QUIET_SLICE_NS; n++) {
-		int class = lower_next(reactor, quiet);
+	for (; at_ns - from_ns < SLICE_NS; n++) {
+		int class = quiet ? next_by_balance(reactor) : next_by_credit(reactor);
 		if (class == CLASS_COUNT)
 			break;
 		uint64_t ended_ns = run_one(core, &reactor->ready[class], class, at_ns);
-		spend(reactor, class, ended_ns - at_ns);
+		if (quiet)
+			weigh(reactor, class, ended_ns - at_ns);
+		else
+			spend(reactor, class, ended_ns - at_ns);
 		at_ns = ended_ns;
 	}
 	reactor->lower_ended_ns = at_ns;

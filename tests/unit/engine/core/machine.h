@@ -4,7 +4,7 @@
 #include "engine/core/reactor_private.h"
 #include "tests/unit/engine/core/fake_io.h"
 
-#include <criterion/criterion.h>
+#include "tests/support/unit.h"
 
 enum { TEST_CORES_MAX = 4 };
 

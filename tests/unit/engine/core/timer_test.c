@@ -3,7 +3,7 @@
 
 #include "engine/base/compiler.h"
 
-#include <criterion/criterion.h>
+#include "tests/support/unit.h"
 #include <stdlib.h>
 
 enum { N = 300 };
