@@ -197,6 +197,8 @@ EACH_BACK_END(paused_socket_stays_quiet)
 	io_recv(&server.socket);
 	io_recv(&server.socket);
 	poll_until(io, server.received == 1);
+	end_write(&client, "b", 1);
+	poll_until(io, server.received == 2);
 	/* The peer goes while nobody looks: no busy loop, and an end when asked again. */
 	io_pause(&server.socket);
 	poll_for(io, 1000000);
@@ -225,6 +227,10 @@ EACH_BACK_END(close_cuts_off_what_flies)
 			host_listen_tcp(&host, io, "127.0.0.1");
 		pair_connect(&host, &client, &server);
 		io_pause(&client.socket);
+		if (round % 5 == 0) { /* with nothing else under way */
+			io_pause(&server.socket);
+			poll_for(io, 1000000);
+		}
 		append_pattern(&server.output, 0, 8 * 1024 * 1024);
 		end_flush(&server, round % 3 + 1);
 		for (int i = 0; i < round % 4; i++)
