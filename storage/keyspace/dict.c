@@ -1,14 +1,13 @@
 /* Segments: how they fill, grow, split, shrink and join. dict_private.h has the picture.
  *
- * A segment grows by about a quarter at a time, so that little room is ever empty, until it has
- * as many lines as its place in the hash space allows; then it splits. That limit differs from
- * segment to segment by up to a factor of two: hashes are so even that all segments of a table
- * would otherwise split in the same minute, and the memory per key would swing with them. */
+ * A segment grows by about a quarter at a time, so that little room is ever empty, and splits
+ * when it has LINES_LIMIT. */
 #include "engine/memory/slab.h"
 #include "storage/keyspace/keyspace_private.h"
 
 enum {
 	LINES_MIN = 2,     /* the header and one bucket */
+	LINES_LIMIT = 64,  /* where a segment splits */
 	LINES_MAX = 96,    /* beyond it only the stash grows: many equal hashes */
 	FILL_PERCENT = 82, /* of the entries of a segment that is made for a known count */
 };
@@ -29,13 +28,6 @@ static uint32_t lines_for(uint32_t count)
 
 static uint32_t lines_more(uint32_t lines) { return lines_round(lines + (lines + 3) / 4); }
 
-/* Where a segment splits. */
-static uint32_t lines_limit(uint64_t prefix, unsigned depth)
-{
-	static const uint8_t limits[8] = {44, 48, 52, 56, 64, 72, 80, 88};
-	return limits[(prefix + depth) * 0x9e3779b97f4a7c15u >> 61];
-}
-
 static uint32_t stash_lines(uint32_t lines)
 {
 	if (lines > LINES_MAX)
@@ -45,22 +37,22 @@ static uint32_t stash_lines(uint32_t lines)
 
 static uint32_t segment_buckets(const struct segment *segment) { return segment->n + segment->stash; }
 
-static uint32_t home_of(const struct segment *segment, uint64_t hash)
+static uint32_t home_of(const struct segment *segment, uint64_t position)
 {
-	return (uint32_t)((hash << segment->depth >> (64 - PLACE_BITS)) * segment->n >> PLACE_BITS);
+	return (uint32_t)((position << segment->depth >> (64 - PLACE_BITS)) * segment->n >> PLACE_BITS);
 }
 
-/* The bits of an entry's hash that can be told without its object: those above the segment's
+/* The bits of an entry's position that can be told without its object: those above the segment's
  * depth, and the window. */
-static uint64_t entry_hash(const struct segment *segment, uint64_t entry)
+static uint64_t entry_position(const struct segment *segment, uint64_t entry)
 {
 	unsigned base = window_base(segment->depth);
 	return (segment->prefix & ~(UINT64_MAX >> base)) | (uint64_t)entry_window(entry) << (64 - WINDOW_BITS - base);
 }
 
-static uint64_t entry_make(const struct segment *segment, uint64_t hash, uint64_t low_bits)
+static uint64_t entry_make(const struct segment *segment, uint64_t position, uint64_t low_bits)
 {
-	return hash << window_base(segment->depth) >> (64 - WINDOW_BITS) << 48 | low_bits;
+	return position << window_base(segment->depth) >> (64 - WINDOW_BITS) << 48 | low_bits;
 }
 
 static uint64_t object_bits(const struct object *object)
@@ -94,10 +86,10 @@ static bool stash_put(struct segment *segment, struct bucket *home, uint8_t tag,
 }
 
 /* False: no room, grow. */
-static bool segment_put(struct segment *segment, uint64_t hash, uint8_t tag, uint64_t low_bits)
+static bool segment_put(struct segment *segment, uint64_t position, uint8_t tag, uint64_t low_bits)
 {
-	uint64_t entry = entry_make(segment, hash, low_bits);
-	uint32_t at = home_of(segment, hash);
+	uint64_t entry = entry_make(segment, position, low_bits);
+	uint32_t at = home_of(segment, position);
 	struct bucket *home = &segment->buckets[at];
 	if (!bucket_put(home, tag, entry)) {
 		if (segment->n > 1 && bucket_put(&segment->buckets[next_bucket(at, segment->n)], tag, entry))
@@ -139,7 +131,7 @@ static bool pull(struct segment *segment, uint32_t home, uint32_t from, unsigned
 	struct bucket *bucket = &segment->buckets[from];
 	for (unsigned used = bucket_used(bucket); used; used &= used - 1) {
 		unsigned i = (unsigned)__builtin_ctz(used);
-		if (home_of(segment, entry_hash(segment, bucket->entries[i])) != home)
+		if (home_of(segment, entry_position(segment, bucket->entries[i])) != home)
 			continue;
 		segment->buckets[home].tags[at] = bucket->tags[i];
 		segment->buckets[home].entries[at] = bucket->entries[i];
@@ -166,7 +158,7 @@ static void pull_home(struct segment *segment, uint32_t home, unsigned at)
 
 static void segment_take_out(struct segment *segment, uint64_t *entry)
 {
-	uint32_t home = home_of(segment, entry_hash(segment, *entry));
+	uint32_t home = home_of(segment, entry_position(segment, *entry));
 	uint32_t at = (uint32_t)((uint8_t *)entry - (uint8_t *)segment->buckets) / sizeof(struct bucket);
 	struct bucket *bucket = &segment->buckets[at];
 	unsigned slot = (unsigned)(entry - bucket->entries);
@@ -212,7 +204,7 @@ static void prefetch_objects(const struct bucket *bucket)
 		__builtin_prefetch(entry_object(bucket->entries[__builtin_ctz(used)]));
 }
 
-/* Copies to `to` the entries of `from` that lie in its part of the hash space. */
+/* Copies to `to` the entries of `from` that lie in its part of the positions. */
 static bool segment_fill(const struct shard *shard, struct segment *to, const struct segment *from)
 {
 	bool ask_objects = window_base(to->depth) > window_base(from->depth);
@@ -223,12 +215,12 @@ static bool segment_fill(const struct shard *shard, struct segment *to, const st
 			prefetch_objects(bucket + 1);
 		for (unsigned used = bucket_used(bucket); used; used &= used - 1) {
 			unsigned i = (unsigned)__builtin_ctz(used);
-			uint64_t entry = bucket->entries[i], hash = entry_hash(from, entry);
-			if (to->depth > from->depth && (hash ^ to->prefix) >> (64 - to->depth))
+			uint64_t entry = bucket->entries[i], position = entry_position(from, entry);
+			if (to->depth > from->depth && (position ^ to->prefix) >> (64 - to->depth))
 				continue;
 			if (ask_objects)
-				hash = key_hash(shard->hash_seed, key_of(entry_object(entry)));
-			if (!segment_put(to, hash, bucket->tags[i], entry & ~(~(uint64_t)0 << 48)))
+				position = position_of(key_hash(shard->hash_seed, key_of(entry_object(entry))));
+			if (!segment_put(to, position, bucket->tags[i], entry & ~(~(uint64_t)0 << 48)))
 				return false;
 		}
 	}
@@ -239,7 +231,7 @@ static bool segment_fill(const struct shard *shard, struct segment *to, const st
 	return true;
 }
 
-/* A segment of at least `lines` with what `a` and `b` (may be NULL) hold of its hashes. */
+/* A segment of at least `lines` with what `a` and `b` (may be NULL) hold of its positions. */
 static struct segment *segment_build(struct shard *shard, struct dict *dict, uint64_t prefix, unsigned depth,
                                      uint32_t lines, const struct segment *a, const struct segment *b)
 {
@@ -258,7 +250,7 @@ static struct segment *segment_build(struct shard *shard, struct dict *dict, uin
 
 static size_t directory_size(unsigned depth) { return sizeof(uint64_t) << depth; }
 
-/* Lets the cells of the segment's hashes lead to it. */
+/* Lets the cells of the segment's positions lead to it. */
 static void dict_point(struct shard *shard, struct dict *dict, struct segment *segment)
 {
 	uint64_t cell = (uint64_t)(uintptr_t)segment | segment->depth | (uint64_t)window_base(segment->depth) << 48 |
@@ -334,7 +326,7 @@ static uint32_t count_upper_half(const struct segment *segment)
 	for (uint32_t at = 0; at < segment_buckets(segment); at++) {
 		const struct bucket *bucket = &segment->buckets[at];
 		for (unsigned used = bucket_used(bucket); used; used &= used - 1)
-			count += entry_hash(segment, bucket->entries[__builtin_ctz(used)]) << segment->depth >> 63;
+			count += entry_position(segment, bucket->entries[__builtin_ctz(used)]) << segment->depth >> 63;
 	}
 	return count;
 }
@@ -365,13 +357,12 @@ static bool may_split(const struct dict *dict, const struct segment *segment)
 
 static void segment_grow(struct shard *shard, struct dict *dict, struct segment *segment)
 {
-	uint32_t lines = segment_lines(segment), limit = lines_limit(segment->prefix, segment->depth);
-	if (lines >= limit && may_split(dict, segment)) {
+	uint32_t lines = segment_lines(segment), more = lines_more(lines);
+	if (lines >= LINES_LIMIT && may_split(dict, segment)) {
 		segment_split(shard, dict, segment);
 		return;
 	}
-	uint32_t more = lines_more(lines);
-	segment_resize(shard, dict, segment, lines < limit && more > limit ? limit : more);
+	segment_resize(shard, dict, segment, lines < LINES_LIMIT && more > LINES_LIMIT ? LINES_LIMIT : more);
 }
 
 /* ---- shrinking ---------------------------------------------------------------------- */
@@ -389,7 +380,7 @@ static bool segment_join(struct shard *shard, struct dict *dict, struct segment 
 	if (other->depth != depth)
 		return false;
 	uint32_t lines = lines_roomy(segment->count + other->count);
-	if (lines * 2 > lines_limit(prefix, depth - 1))
+	if (lines * 2 > LINES_LIMIT)
 		return false;
 	struct segment *joint = segment_build(shard, dict, prefix, depth - 1, lines, segment, other);
 	dict_count(dict, depth, -2);
@@ -445,10 +436,11 @@ void dict_insert(struct shard *shard, struct dict *dict, uint64_t hash, struct o
 {
 	if (!dict->directory)
 		dict_begin(shard, dict);
-	struct segment *segment = cell_segment(dict_cell(dict, hash));
-	while (!segment_put(segment, hash, tag_of(hash), object_bits(object))) {
+	uint64_t position = position_of(hash);
+	struct segment *segment = cell_segment(dict_cell(dict, position));
+	while (!segment_put(segment, position, tag_of(hash), object_bits(object))) {
 		segment_grow(shard, dict, segment);
-		segment = cell_segment(dict_cell(dict, hash));
+		segment = cell_segment(dict_cell(dict, position));
 	}
 	dict->count++;
 	dict_keyspace(dict)->count++;
@@ -510,8 +502,8 @@ static void walk_bucket(const struct segment *segment, uint32_t at, uint32_t hom
 {
 	const struct bucket *bucket = &segment->buckets[at];
 	for (unsigned used = bucket_used(bucket); used; used &= used - 1) {
-		uint64_t entry = bucket->entries[__builtin_ctz(used)], hash = entry_hash(segment, entry);
-		if (home_of(segment, hash) == home && hash << segment->depth >> (64 - PLACE_BITS) >= from)
+		uint64_t entry = bucket->entries[__builtin_ctz(used)], position = entry_position(segment, entry);
+		if (home_of(segment, position) == home && position << segment->depth >> (64 - PLACE_BITS) >= from)
 			show(arg, entry);
 	}
 }
@@ -536,12 +528,12 @@ uint64_t dict_walk(const struct dict *dict, uint64_t position, void (*show)(void
 }
 
 /* Slots of a segment are drawn until one is taken, so all its entries are equally likely; the
- * segment is drawn by its share of the hash space, which is near its share of the keys. */
+ * segment is drawn by its share of the hashes, which is near its share of the keys. */
 uint64_t dict_random(const struct dict *dict, uint64_t random)
 {
 	if (!dict->directory)
 		return 0;
-	struct segment *segment = cell_segment(dict_cell(dict, random));
+	struct segment *segment = cell_segment(dict_cell(dict, position_of(random)));
 	for (int tries = 0; tries < 64; tries++) {
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		uint64_t slots = (uint64_t)segment_buckets(segment) * BUCKET_ENTRIES,
@@ -565,11 +557,12 @@ static void verify_entry(struct shard *shard, struct segment *segment, uint32_t 
 	struct bucket *bucket = &segment->buckets[at];
 	uint64_t entry = bucket->entries[slot];
 	uint64_t hash = key_hash(shard->hash_seed, key_of(entry_object(entry)));
-	uint32_t home = home_of(segment, hash);
+	uint64_t position = position_of(hash);
+	uint32_t home = home_of(segment, position);
 	assert(bucket->tags[slot] == tag_of(hash));
-	assert(entry_make(segment, hash, object_bits(entry_object(entry))) == entry);
-	assert(segment->depth == 0 || (hash ^ segment->prefix) >> (64 - segment->depth) == 0);
-	assert(home_of(segment, entry_hash(segment, entry)) == home);
+	assert(entry_make(segment, position, object_bits(entry_object(entry))) == entry);
+	assert(segment->depth == 0 || (position ^ segment->prefix) >> (64 - segment->depth) == 0);
+	assert(home_of(segment, entry_position(segment, entry)) == home);
 	assert(at == home || at >= segment->n || at == next_bucket(home, segment->n));
 	away->near[home] += at != home && at < segment->n;
 	away->stashed[home] += at >= segment->n;

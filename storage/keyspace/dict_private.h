@@ -1,15 +1,20 @@
 /* dict_private.h -- the hash table of one partition of one keyspace.
  *
- *   directory: top `depth` bits of the hash -> cell: segment, its depth, its buckets
+ *   position:  the hash, bent so that the density of keys falls by half from its begin to its end
+ *   directory: top `depth` bits of the position -> cell: segment, its depth, its buckets
  *   segment:   header line, n home buckets, a few stash buckets; 128 bytes each
  *   bucket:    14 tags, two counts of what had to go elsewhere, 14 entries
  *
- * Order     A hash's next 12 bits below its segment's depth, times n, say the home bucket: the
- *           whole table lies in order of hashes. So a position in a scan is a hash, and stays
- *           good whatever grows, splits or merges.
+ * Order     The 12 bits below the segment's depth, times n, say the home bucket: the whole table
+ *           lies in order of positions. So a scan's place stays good whatever grows, splits or
+ *           joins.
+ * Bend      Hashes are so even that segments over equal parts of them would grow and split in
+ *           the same minute, all of one size: memory per key would swing by a factor, and each
+ *           size class of the slab be deserted in turn. Bent, the sizes spread over an octave,
+ *           the same at any count. Source: the density of Martin, "Spiral Storage", 1979.
  * Placement Home, else the bucket after it, else the stash. The home bucket counts what went
  *           elsewhere, so most lookups and nearly all misses touch one bucket.
- * Entry     16 bits of the hash | 48-bit pointer, whose low bits are flags. The bits are a
+ * Entry     16 bits of the position | 48-bit pointer, whose low bits are flags. The bits are a
  *           window that begins at a multiple of WINDOW_STEP above the segment's depth:
  *           growing within a segment and four of five splits touch no object.
  */
@@ -21,8 +26,8 @@
 enum {
 	BUCKET_ENTRIES = 14,
 	BUCKET_TAGS = (1 << BUCKET_ENTRIES) - 1,
-	PLACE_BITS = 12,  /* of the hash, choose the bucket in a segment */
-	WINDOW_BITS = 16, /* of the hash, kept in an entry */
+	PLACE_BITS = 12,  /* of the position, choose the bucket in a segment */
+	WINDOW_BITS = 16, /* of the position, kept in an entry */
 	WINDOW_STEP = WINDOW_BITS - PLACE_BITS + 1,
 	DICT_DEPTH_MAX = 30,
 	COUNT_FULL = UINT8_MAX, /* such a count has overflowed and stays */
@@ -42,7 +47,7 @@ static_assert(sizeof(struct bucket) == TAG_BUCKET_SIZE, "two cache lines");
 struct segment {
 	struct link due; /* in the expiry wheel */
 	struct dict *dict;
-	uint64_t prefix;    /* the hash bits above `depth` */
+	uint64_t prefix;    /* the position bits above `depth` */
 	int64_t expires_ms; /* no key here expires earlier; INT64_MAX: none expires */
 	int64_t due_ms;     /* when the wheel shall look */
 	int64_t swept_ms;
@@ -76,14 +81,20 @@ struct place {
 
 static inline unsigned window_base(unsigned depth) { return depth / WINDOW_STEP * WINDOW_STEP; }
 
-static inline uint64_t dict_cell(const struct dict *dict, uint64_t hash)
+/* u + u(1 - u)/3 of the hash as a fraction u. */
+static inline uint64_t position_of(uint64_t hash)
 {
-	return dict->directory[hash >> 1 >> (63 - dict->depth)];
+	return hash + (uint64_t)((unsigned __int128)hash * ~hash >> 64) / 3;
+}
+
+static inline uint64_t dict_cell(const struct dict *dict, uint64_t position)
+{
+	return dict->directory[position >> 1 >> (63 - dict->depth)];
 }
 
 static inline struct segment *cell_segment(uint64_t cell) { return (struct segment *)(cell & CELL_POINTER); }
 
-/* What a hash looks for, and where. */
+/* What a key's hash looks for, and where. */
 struct probe {
 	struct segment *segment;
 	uint32_t home;
@@ -96,12 +107,12 @@ static inline uint8_t tag_of(uint64_t hash) { return (uint8_t)hash | 0x80; }
 
 static inline struct probe dict_probe(const struct dict *dict, uint64_t hash)
 {
-	uint64_t cell = dict_cell(dict, hash);
+	uint64_t position = position_of(hash), cell = dict_cell(dict, position);
 	unsigned depth = cell & 127, base = cell >> 48 & 0xff, n = (unsigned)(cell >> 56);
 	return (struct probe){.segment = cell_segment(cell),
-	                      .home = (uint32_t)((hash << depth >> (64 - PLACE_BITS)) * n >> PLACE_BITS),
+	                      .home = (uint32_t)((position << depth >> (64 - PLACE_BITS)) * n >> PLACE_BITS),
 	                      .n = n,
-	                      .window = (uint16_t)(hash << base >> (64 - WINDOW_BITS)),
+	                      .window = (uint16_t)(position << base >> (64 - WINDOW_BITS)),
 	                      .tag = tag_of(hash)};
 }
 

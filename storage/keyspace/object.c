@@ -144,3 +144,18 @@ uint64_t object_idle_s(struct shard *shard, const struct object *object)
 }
 
 unsigned object_frequency(struct shard *shard, const struct object *object) { return access_frequency(shard, object); }
+
+void object_set_use(struct shard *shard, struct object *object, int64_t idle_s, int64_t frequency)
+{
+	const int64_t idle_max_s = (int64_t)(ACCESS_TICKS - BACK_TICKS) * TICK_MS / 1000;
+	if (policy_is_lfu(shard->policy)) {
+		if (frequency >= 0)
+			object->access = minute_of(shard->now_ms) << 8 | (uint32_t)(frequency < 255 ? frequency : 255);
+		return;
+	}
+	if (idle_s < 0)
+		return;
+	int64_t idle_ms = (idle_s < idle_max_s ? idle_s : idle_max_s) * 1000;
+	uint32_t ticks = (uint32_t)((idle_ms + TICK_MS - 1) / TICK_MS);
+	object->access = (access_tick(shard->now_ms) - ticks) & ACCESS_TICKS;
+}

@@ -46,6 +46,10 @@ const char *object_type_name(enum object_type type);
 uint64_t object_idle_s(struct shard *shard, const struct object *object);
 unsigned object_frequency(struct shard *shard, const struct object *object);
 
+/* What another server knew of an object's use (RESTORE); negative: not told. Kept as far as
+ * the policy keeps such. */
+void object_set_use(struct shard *shard, struct object *object, int64_t idle_s, int64_t frequency);
+
 /* The value in a form that carries over to other shards and into records: one byte of
  * type, then the value. object_unpack() refuses anything malformed with ERR_SYNTAX and
  * leaves the key as it was; else it creates or replaces the key. */
