@@ -2,6 +2,7 @@
 #include "engine/base/buf.h"
 #include "engine/config/settings.h"
 #include "engine/io/os.h"
+#include "protocols/bench/bench.h"
 #include "protocols/serve.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ static int version_main(int argc, char **argv, char *const *environment);
 
 static const struct subcommand subcommands[] = {
 	{"serve", "run the server", serve_main},
+	{"bench", "measure a server that speaks RESP", bench_main},
 	{"help", "show this", help_main},
 	{"version", "show the version", version_main},
 };

@@ -227,3 +227,5 @@ void reactor_init(struct core *core)
 	core->io->owner = core;
 	core->io->awake = reactor_awake;
 }
+
+const struct reactor_stats *reactor_stats(const struct core *core) { return &core->reactor->stats; }

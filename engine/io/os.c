@@ -80,6 +80,13 @@ static uint64_t clock_ns(clockid_t clock)
 uint64_t os_thread_cpu_ns(void) { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 uint64_t os_process_cpu_ns(void) { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 uint64_t os_now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+
+uint64_t os_cpu_ns_of(int pid)
+{
+	clockid_t clock;
+	return clock_getcpuclockid(pid, &clock) == 0 ? clock_ns(clock) : 0;
+}
+
 int64_t os_wall_us(void) { return (int64_t)(clock_ns(CLOCK_REALTIME) / 1000); }
 
 static uint64_t timeval_us(struct timeval tv) { return (uint64_t)tv.tv_sec * 1000000 + (uint64_t)tv.tv_usec; }

@@ -24,6 +24,7 @@ void os_thread_join(pthread_t thread);
 /* CPU time of this thread and of the whole process, nanoseconds. */
 uint64_t os_thread_cpu_ns(void);
 uint64_t os_process_cpu_ns(void);
+uint64_t os_cpu_ns_of(int pid); /* of another process, its ended threads included; 0: there is none */
 void os_process_cpu_split(uint64_t *user_us, uint64_t *system_us);
 
 /* Involuntary context switches of this thread: somebody else wants its CPU. */
