@@ -15,6 +15,10 @@
 
 /* ---- life ------------------------------------------------------------------------- */
 
+enum { SAMPLE_AFTER_NS = 100 * 1000 * 1000 };
+
+static void sample_due(struct core *core, struct timer *timer) { commands_sample(core); }
+
 static void run_id_make(struct core *core, char out[41])
 {
 	uint8_t bytes[20];
@@ -35,6 +39,7 @@ struct commands *commands_new(struct core *core, const struct command_index *ind
 	commands->channels = channels_new(core);
 	commands->next_keyspace = array_len(core->shard->keyspace_of_db);
 	commands->rates.at_ns = core->now_ns;
+	commands->sample.run = sample_due;
 	run_id_make(core, commands->run_id);
 	return commands;
 }
@@ -46,6 +51,7 @@ void commands_free(struct commands *commands)
 	assert(list_empty(&commands->sessions));
 	/* The first version of the settings is their maker's, later ones are CONFIG SET's. */
 	struct core *core = commands->core;
+	timer_stop(&core->timers, &commands->sample);
 	if (core->id == 0 && core->settings->version > 0) {
 		settings_free((struct settings *)core->settings);
 		core->settings = NULL;
@@ -95,16 +101,18 @@ void commands_follow_settings(struct core *core)
 
 /* ---- statistics ------------------------------------------------------------------- */
 
-void commands_count(struct core *core, const struct command *command, uint64_t ns, bool failed)
+void commands_count(struct core *core, const struct command *command, uint32_t n, uint64_t ns, uint32_t n_failed)
 {
 	struct commands *commands = core->commands;
 	uint32_t number = command_number(commands->index, command);
 	struct command_statistics *statistics = &commands->statistics[number];
-	statistics->calls++;
-	statistics->busy_ns += ns;
-	statistics->failed += failed;
+	statistics->calls += n;
+	statistics->busy_ns += n * ns;
+	statistics->failed += n_failed;
+	if (unlikely(!timer_started(&commands->sample)))
+		timer_start(&core->timers, &commands->sample, core->now_ns + SAMPLE_AFTER_NS);
 	if (core->settings->latency_tracking)
-		latency_count(commands->latency, number, ns);
+		latency_count(commands->latency, number, n, ns);
 }
 
 static struct error_count *error_find(struct commands *commands, struct slice code)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "engine/base/list.h"
+#include "engine/core/timer.h"
 #include "query/commands/command.h"
 
 #include <stdint.h>
@@ -49,6 +50,7 @@ struct commands {
 	uint64_t slow_ns;                      /* what took so long is told to slow log or latency monitor */
 	struct error_count errors[ERROR_CODES_MAX];
 	uint32_t n_errors;
+	struct timer sample;                   /* runs commands_sample() a moment after commands ran */
 	struct rate_mark rates;
 	char run_id[41];                       /* names this run of the server; core 0's counts */
 	uint32_t next_keyspace;                /* ids that FLUSHALL and its kin give away; core 0's */
@@ -57,9 +59,9 @@ struct commands {
 struct commands *commands_new(struct core *core, const struct command_index *index) must_check;
 void commands_free(struct commands *commands);
 
-/* Tells what one command cost; called by whoever ran it. Feeds statistics and histograms;
+/* Tells that a command ran `n` times, for `ns` each; called by whoever ran it. Feeds statistics and histograms;
  * slowlog_note() (slowlog.h) remembers the slow ones. */
-void commands_count(struct core *core, const struct command *command, uint64_t ns, bool failed);
+void commands_count(struct core *core, const struct command *command, uint32_t n, uint64_t ns, uint32_t n_failed);
 
 /* Counts an error's code; `text` begins with it. */
 void commands_count_error(struct core *core, struct slice text);
@@ -67,7 +69,9 @@ void commands_count_error(struct core *core, struct slice text);
 /* Makes a core and its shard do as core->settings say: at start, and after CONFIG SET. */
 void commands_follow_settings(struct core *core);
 
-/* Writes what is known only when asked into this core's metrics; before they are read. */
+/* Writes what is known only when asked into this core's metrics. It happens a tenth of a
+ * second after commands ran, so that readers of metrics need not visit the cores and an
+ * idle core is left asleep. */
 void commands_sample(struct core *core);
 
 /* Runs `work(there, arg)` on one core after the other, so that all may add to `arg`; waits.

@@ -75,13 +75,13 @@ static uint64_t bucket_top_ns(uint32_t bucket)
 	return ((step + 1) << (power - 3)) - 1;
 }
 
-void latency_count(struct latency *latency, uint32_t number, uint64_t ns)
+void latency_count(struct latency *latency, uint32_t number, uint32_t n, uint64_t ns)
 {
 	struct latency_histogram *histogram = latency->histograms[number];
 	if (unlikely(!histogram))
 		histogram = latency->histograms[number] = memory_zalloc(sizeof(*histogram));
-	histogram->n++;
-	histogram->counts[bucket_of(ns)]++;
+	histogram->n += n;
+	histogram->counts[bucket_of(ns)] += n;
 }
 
 void latency_forget_counts(struct latency *latency)

@@ -18,8 +18,8 @@ struct latency;
 struct latency *latency_new(uint32_t n_commands) must_check;
 void latency_free(struct latency *latency);
 
-/* A command's duration. */
-void latency_count(struct latency *latency, uint32_t number, uint64_t ns);
+/* `n` runs of a command took `ns` each. */
+void latency_count(struct latency *latency, uint32_t number, uint32_t n, uint64_t ns);
 void latency_forget_counts(struct latency *latency); /* CONFIG RESETSTAT */
 
 /* Durations of a command. */

@@ -223,6 +223,40 @@ static void batch_add(struct round *round, struct call *call)
 	batch->n++;
 }
 
+/* Finds the row of a call and what must happen with it. */
+static void resolve(struct round *round, struct call *call, const struct slice *argv)
+{
+	struct session *session = round->session;
+	const struct command_index *index = round->core->commands->index;
+	call->command = command_find(index, argv[0]);
+	call->resolved = false;
+	if (unlikely(!call->command || call->command->subcommands || !command_arity_fits(call->command, call->argc))) {
+		struct buf said = {0};
+		struct reply nowhere = {.ops = session->ops->reply_ops(session), .out = &said};
+		call->command = command_resolve(index, argv, call->argc, &nowhere);
+		call->resolved = true;
+		buf_fini(&said);
+	}
+	call->kind = call->command ? kind_of(session, call->command) : CALL_UNSOUND;
+}
+
+/* A pipeline mostly repeats one command: the same name with as many arguments, with only
+ * calls on shards in between, means the same row and the same kind. */
+static bool is_like_the_last(const struct round *round, struct call *call, const struct slice *argv)
+{
+	if (round->n == 0)
+		return false;
+	const struct call *last = call - 1;
+	const struct slice *last_argv = round->arguments + last->args_at;
+	if (last->argc != call->argc || !slice_equal(last_argv[0], argv[0]) ||
+	    last->resolved)
+		return false;
+	call->command = last->command;
+	call->kind = CALL_SHARD;
+	call->resolved = false;
+	return true;
+}
+
 bool round_add(struct round *round, uint32_t n)
 {
 	struct session *session = round->session;
@@ -234,14 +268,8 @@ bool round_add(struct round *round, uint32_t n)
 	call->argc = n;
 	call->direct = call->failed = false;
 	call->many_keys = false;
-	call->command = command_find(core->commands->index, argv[0]);
-	if (unlikely(!call->command || call->command->subcommands || !command_arity_fits(call->command, n))) {
-		struct buf said = {0};
-		struct reply nowhere = {.ops = session->ops->reply_ops(session), .out = &said};
-		call->command = command_resolve(core->commands->index, argv, n, &nowhere);
-		buf_fini(&said);
-	}
-	call->kind = call->command ? kind_of(session, call->command) : CALL_UNSOUND;
+	if (!is_like_the_last(round, call, argv))
+		resolve(round, call, argv);
 	if (likely(call->kind == CALL_SHARD)) {
 		place_on_shard(round, call, argv);
 		if (unlikely(round->strict) && round->n_cores > 0 && round->cores[0] != call->core)
@@ -301,7 +329,7 @@ void call_execute(struct core *core, struct shard *shard, const struct client_vi
 	execute(&exec);
 	uint64_t ns = io_now_ns(core->io) - before;
 	bool failed = reply->errors != errors;
-	commands_count(core, command, ns, failed);
+	commands_count(core, command, 1, ns, failed);
 	slowlog_note(core, command, argv, argc, ns, client);
 	metric_add(core, METRIC_COMMANDS, 1);
 	if (failed)
@@ -362,7 +390,7 @@ static void call_run_timed(struct exec *exec, struct call *call, const struct sl
 	uint64_t before = io_now_ns(exec->core->io);
 	call_run(exec, call, arguments);
 	uint64_t ns = io_now_ns(exec->core->io) - before;
-	commands_count(exec->core, call->command, ns, call->failed);
+	commands_count(exec->core, call->command, 1, ns, call->failed);
 	slowlog_note(exec->core, call->command, exec->argv, exec->argc, ns, exec->client);
 }
 
@@ -419,20 +447,29 @@ static void prefetch(struct core *core, const struct batch *batch, struct call *
 	what(core->shard, &key);
 }
 
-/* Is it worth a clock reading of its own? Others share their batch's time. */
+/* Is it worth a clock reading of its own (25 ns)? Those of constant cost share their
+ * batch's time evenly, unless somebody looks for slow ones that closely. */
 static bool is_timed(const struct core *core, const struct command *command)
 {
-	return !(command->flags & COMMAND_FAST) || core->commands->slow_ns < TIME_EACH_UNDER_NS;
+	bool is_constant = command->flags & COMMAND_FAST || memcmp(command->complexity, "O(1)", 4) == 0;
+	return !is_constant || core->commands->slow_ns < TIME_EACH_UNDER_NS;
 }
 
+/* Pipelines are mostly of one command: runs of it are counted together. */
 static void count_batch(struct core *core, const struct batch *batch, uint64_t ns, uint32_t n_shared)
 {
 	uint64_t each = n_shared ? ns / n_shared : 0;
 	uint64_t failed = 0;
-	for (struct call *call = batch->first; call; call = call->next) {
-		failed += call->failed;
-		if (!is_timed(core, call->command))
-			commands_count(core, call->command, each, call->failed);
+	for (struct call *call = batch->first; call;) {
+		const struct command *command = call->command;
+		uint32_t run = 0, run_failed = 0;
+		for (; call && call->command == command; call = call->next) {
+			run++;
+			run_failed += call->failed;
+		}
+		failed += run_failed;
+		if (!is_timed(core, command))
+			commands_count(core, command, run, each, run_failed);
 	}
 	metric_add(core, METRIC_COMMANDS, batch->n);
 	if (failed)

@@ -30,6 +30,7 @@ struct call {
 	uint8_t kind;
 	uint8_t first_key;   /* position of the first key among the arguments */
 	bool many_keys;
+	bool resolved;       /* more than its name was looked at: a subcommand */
 	bool direct;         /* its answer went straight to the wire */
 	bool failed;
 	size_t from, to;     /* else: its answer in the batch's `out` */
