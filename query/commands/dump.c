@@ -270,17 +270,18 @@ static int64_t expiry_of(const struct exec *exec, int64_t ttl_ms, bool absolute)
 }
 
 /* Puts the value of a payload whose footer is right; false: there is none in it. */
-static bool restore(struct exec *exec, int64_t expires_ms)
+static bool restore(struct exec *exec, const struct restore_options *options, int64_t expires_ms)
 {
 	cleanup(buf_fini) struct buf room = {0};
 	struct slice value;
 	if (!take_value(exec->argv[3], &room, &value))
 		return false;
-	bool expired = expires_ms != EXPIRES_NEVER && expires_ms <= exec->client->now_ms;
-	if (expired)
+	if (expires_ms != EXPIRES_NEVER && expires_ms <= exec->client->now_ms) {
 		keyspace_delete(exec->shard, &exec->first);
-	else
-		string_put(exec->shard, &exec->first, value, expires_ms);
+		return true;
+	}
+	struct object *object = string_put(exec->shard, &exec->first, value, expires_ms);
+	object_set_use(exec->shard, object, options->idle_s, options->frequency);
 	return true;
 }
 
@@ -296,7 +297,7 @@ static enum err run_restore(struct exec *exec)
 		return OK;
 	if (!footer_is_right(exec->argv[3]))
 		reply_error_fmt(exec->reply, "ERR DUMP payload version or checksum are wrong");
-	else if (!restore(exec, expiry_of(exec, ttl_ms, options.absolute)))
+	else if (!restore(exec, &options, expiry_of(exec, ttl_ms, options.absolute)))
 		reply_error_fmt(exec->reply, "ERR Bad data format");
 	else
 		reply_ok(exec->reply);

@@ -4,6 +4,7 @@
  * visiting owners from the client's fiber. A visit shows a bounded number of keys and
  * spends a bounded number of steps on their names, so that no core is held up; names that
  * it has not decided by then come along, and the fiber decides them at home, in portions.
+ * The answer is said in portions too.
  *
  * SCAN's cursor is a walk's place: the partition in the low bits, above it the position in
  * the partition's table. A position is a prefix of a hash, so only its upper bits are ever
@@ -21,6 +22,8 @@ enum {
 	VISIT_KEYS = 256,      /* shown by one visit */
 	VISIT_STEPS = 1 << 15, /* of matching names in one visit, about 100 us */
 	HOME_STEPS = 1 << 15,  /* in the fiber between two yields */
+	HOME_VISITS = 8,       /* whose names are said between two yields */
+	NAME_LIKELY = 32,      /* bytes to make room for ahead */
 	PARTITION_BITS = 6,
 	POSITION_BITS = 46,
 };
@@ -48,8 +51,13 @@ struct walk {
 	struct slice type;   /* its name; empty: any */
 	uint64_t steps_left; /* of this visit */
 	uint64_t shown;      /* keys, whether they fit or not */
+	bool any_undecided;  /* in this visit */
+	struct buf names;    /* of this visit */
+	/* What earlier visits found; kept apart, since a buffer for all would be copied in one
+	 * piece whenever it grows. */
+	struct buf harvest; /* of struct buf */
 	uint64_t n_found;
-	struct buf names;
+	size_t found_bytes;
 };
 
 static bool type_fits(const struct walk *walk, const struct object *object)
@@ -79,7 +87,7 @@ static void take_if_fits(void *arg, struct object *object)
 	struct found found = {.len = name.len, .undecided = verdict == GLOB_UNDECIDED};
 	buf_append(&walk->names, slice_of(&found, sizeof(found)));
 	buf_append(&walk->names, name);
-	walk->n_found++;
+	walk->any_undecided |= found.undecided;
 }
 
 struct visit {
@@ -113,22 +121,6 @@ static void visit_owner(struct core *there, void *arg)
 	         there->machine->placement->core_of[place->partition] == there->id);
 }
 
-/* Goes on until about `want` more keys were shown, or to the end. */
-static void walk_on(struct core *core, struct walk *walk, uint64_t want)
-{
-	uint64_t until;
-	if (__builtin_add_overflow(walk->shown, want, &until))
-		until = UINT64_MAX;
-	for (;;) {
-		uint64_t left = until - walk->shown;
-		struct visit visit = {walk, walk->shown + (left < VISIT_KEYS ? left : VISIT_KEYS)};
-		fiber_call(core, core->machine->placement->core_of[walk->place.partition], visit_owner, &visit);
-		if (walk->place.partition == PARTITIONS || walk->shown >= until)
-			return;
-		fiber_yield(core);
-	}
-}
-
 static bool fits_after_all(struct core *core, struct slice pattern, struct slice name)
 {
 	struct glob glob = glob_of(pattern, name, false);
@@ -141,41 +133,87 @@ static bool fits_after_all(struct core *core, struct slice pattern, struct slice
 	}
 }
 
-static struct found found_at(const struct walk *walk, size_t at, struct slice *name)
+static struct found found_at(const struct buf *names, size_t at, struct slice *name)
 {
 	struct found found;
-	memcpy(&found, walk->names.ptr + at, sizeof(found));
-	*name = slice_of(walk->names.ptr + at + sizeof(found), found.len);
+	memcpy(&found, names->ptr + at, sizeof(found));
+	*name = slice_of(names->ptr + at + sizeof(found), found.len);
 	return found;
 }
 
-/* Decides the names that the visits left; those that do not fit move out. */
-static void walk_decide(struct core *core, struct walk *walk)
+/* Decides the names that a visit left; those that do not fit move out. */
+static void decide_at_home(struct core *core, struct walk *walk)
 {
+	struct buf *names = &walk->names;
 	size_t kept = 0;
-	for (size_t at = 0; at < walk->names.len;) {
+	for (size_t at = 0; at < names->len;) {
 		struct slice name;
-		struct found found = found_at(walk, at, &name);
+		struct found found = found_at(names, at, &name);
 		size_t size = sizeof(found) + found.len;
 		if (!found.undecided || fits_after_all(core, walk->pattern, name)) {
-			memmove(walk->names.ptr + kept, walk->names.ptr + at, size);
+			memmove(names->ptr + kept, names->ptr + at, size);
 			kept += size;
-		} else {
-			walk->n_found--;
 		}
 		at += size;
 	}
-	walk->names.len = kept;
+	names->len = kept;
+	walk->any_undecided = false;
 }
 
-static void say_names(struct reply *reply, const struct walk *walk)
+static void bring_in(struct walk *walk)
 {
-	reply_array(reply, walk->n_found);
-	for (size_t at = 0; at < walk->names.len;) {
+	if (walk->names.len == 0)
+		return;
+	struct slice name;
+	for (size_t at = 0; at < walk->names.len; walk->n_found++)
+		at += sizeof(struct found) + found_at(&walk->names, at, &name).len;
+	walk->found_bytes += walk->names.len;
+	struct buf names = buf_take(&walk->names);
+	buf_append(&walk->harvest, slice_of(&names, sizeof(names)));
+}
+
+/* Goes on until about `want` more keys were shown, or to the end. */
+static void walk_on(struct core *core, struct walk *walk, uint64_t want)
+{
+	uint64_t until;
+	if (__builtin_add_overflow(walk->shown, want, &until))
+		until = UINT64_MAX;
+	for (;;) {
+		uint64_t left = until - walk->shown, wanted = left < VISIT_KEYS ? left : VISIT_KEYS;
+		struct visit visit = {walk, walk->shown + wanted};
+		(void)buf_reserve(&walk->names, wanted * (sizeof(struct found) + NAME_LIKELY));
+		fiber_call(core, core->machine->placement->core_of[walk->place.partition], visit_owner, &visit);
+		if (walk->any_undecided)
+			decide_at_home(core, walk);
+		bring_in(walk);
+		if (walk->place.partition == PARTITIONS || walk->shown >= until)
+			return;
+		fiber_yield(core);
+	}
+}
+
+static struct buf *harvest_at(const struct walk *walk, size_t i) { return (struct buf *)walk->harvest.ptr + i; }
+static size_t harvest_count(const struct walk *walk) { return walk->harvest.len / sizeof(struct buf); }
+
+static void say_names(struct reply *reply, const struct buf *names)
+{
+	for (size_t at = 0; at < names->len;) {
 		struct slice name;
-		struct found found = found_at(walk, at, &name);
+		struct found found = found_at(names, at, &name);
 		reply_bulk(reply, name);
 		at += sizeof(found) + found.len;
+	}
+}
+
+static void say_harvest(const struct exec *exec, const struct walk *walk)
+{
+	(void)buf_reserve(exec->reply->out, walk->found_bytes); /* grown once */
+	reply_array(exec->reply, walk->n_found);
+	for (size_t i = 0; i < harvest_count(walk); i++) {
+		say_names(exec->reply, harvest_at(walk, i));
+		buf_fini(harvest_at(walk, i));
+		if (i % HOME_VISITS == HOME_VISITS - 1)
+			fiber_yield(exec->core);
 	}
 }
 
@@ -184,7 +222,13 @@ static struct walk walk_of(const struct exec *exec)
 	return (struct walk){.now_ms = exec->client->now_ms, .db = exec->client->db, .pattern = S("*")};
 }
 
-static void walk_fini(struct walk *walk) { buf_fini(&walk->names); }
+static void walk_fini(struct walk *walk)
+{
+	for (size_t i = 0; i < harvest_count(walk); i++)
+		buf_fini(harvest_at(walk, i));
+	buf_fini(&walk->harvest);
+	buf_fini(&walk->names);
+}
 
 /* ---- KEYS ------------------------------------------------------------------------- */
 
@@ -193,8 +237,7 @@ static enum err run_keys(struct exec *exec)
 	cleanup(walk_fini) struct walk walk = walk_of(exec);
 	walk.pattern = exec->argv[1];
 	walk_on(exec->core, &walk, UINT64_MAX);
-	walk_decide(exec->core, &walk);
-	say_names(exec->reply, &walk);
+	say_harvest(exec, &walk);
 	return OK;
 }
 
@@ -275,12 +318,11 @@ static enum err run_scan(struct exec *exec)
 	walk.pattern = options.pattern;
 	walk.type = options.type;
 	walk_on(exec->core, &walk, (uint64_t)options.count);
-	walk_decide(exec->core, &walk);
 	char digits[INTEGER_TEXT_MAX];
 	size_t n = integer_format((int64_t)cursor_of(walk.place), digits);
 	reply_array(exec->reply, 2);
 	reply_bulk(exec->reply, slice_of(digits, n));
-	say_names(exec->reply, &walk);
+	say_harvest(exec, &walk);
 	return OK;
 }
 

@@ -346,3 +346,33 @@ Test(dump, restores_with_an_expiry)
 	expect_restored(restore_with("9223372036854775807", "ABSTTL", NULL), ":9223370336854775807\r\n");
 	expect_restored(restore_with("9223372036854775807", "REPLACE", NULL), ":9223370336854775807\r\n");
 }
+
+static void restore_used(const char *option, const char *value)
+{
+	cleanup(buf_fini) struct buf payload = from_hex("000568656c6c6f0a006372df766534200a");
+	struct slice argv[] = {S("RESTORE"),         S("copy"),    S("0"),
+	                       buf_slice(&payload),  S("REPLACE"), slice_from_str(option),
+	                       slice_from_str(value)};
+	cr_expect(slice_equal(run_arguments(&r, argv, array_len(argv)), S("+OK\r\n")));
+}
+
+Test(dump, restores_how_a_key_was_used)
+{
+	restore_used("IDLETIME", "0");
+	expect(&r, "OBJECT IDLETIME copy", ":0\r\n");
+	restore_used("IDLETIME", "1000");
+	expect(&r, "OBJECT IDLETIME copy", ":1000\r\n");
+	restore_used("IDLETIME", "9223372036854775807");
+	r.client.now_ms += 1000 * 1000;
+	expect(&r, "EXISTS copy", ":1\r\n");
+	restore_used("FREQ", "200");
+	expect(&r, "OBJECT IDLETIME copy", ":0\r\n");
+	r.m.core[0]->shard->policy = EVICT_ALLKEYS_LFU;
+	restore_used("FREQ", "200");
+	expect(&r, "OBJECT FREQ copy", ":200\r\n");
+	restore_used("FREQ", "0");
+	expect(&r, "OBJECT FREQ copy", ":0\r\n");
+	expect(&r, "DEL copy", ":1\r\n");
+	restore_used("IDLETIME", "100");
+	expect(&r, "OBJECT FREQ copy", ":5\r\n");
+}
