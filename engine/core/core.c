@@ -13,10 +13,19 @@ static _Thread_local struct core *current;
 struct core *core_current(void) { return current; }
 void core_set_current(struct core *core) { current = core; }
 
+/* The wall clock may jump, but not so often that it must be asked 10 million times a second:
+ * for a millisecond the other clock carries it on. */
+enum { WALL_READ_NS = 1000 * 1000 };
+
 void core_refresh_clock(struct core *core)
 {
+	struct reactor *reactor = core->reactor;
 	core->now_ns = io_now_ns(core->io);
-	core->wall_us = io_wall_us(core->io);
+	if (reactor->wall_read_ns == 0 || core->now_ns - reactor->wall_read_ns >= WALL_READ_NS) {
+		reactor->wall_read_ns = core->now_ns;
+		reactor->wall_read_us = io_wall_us(core->io);
+	}
+	core->wall_us = reactor->wall_read_us + (int64_t)(core->now_ns - reactor->wall_read_ns) / 1000;
 }
 
 void core_at_turn_end(struct core *core, struct turn_end *hook)

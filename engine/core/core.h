@@ -69,7 +69,7 @@ struct machine {
 	struct bell *bells; /* one for each core: how it is woken */
 	struct placement *placement;
 	void (*stop)(struct machine *machine); /* the program's: see machine_stop() */
-	_Atomic int log_level; /* enum log_level: lines below it are dropped; may be set at any time */
+	_Atomic int log_level;                 /* enum log_level: lines below it are dropped; may be set at any time */
 };
 
 /* Asks the program for the orderly end (SHUTDOWN); from any core, more than once too. */
@@ -88,7 +88,7 @@ void core_forget(struct core *core, struct task *task);
 
 void core_at_turn_end(struct core *core, struct turn_end *hook);
 
-/* Reads the clocks again: after waiting in long work. */
+/* Reads the clocks again, in the midst of long work. */
 void core_refresh_clock(struct core *core);
 
 /* 64 bits from the core's own generator, seeded once through io_random(). */

@@ -4,6 +4,8 @@
  *           never leaves it; while it waits it costs its stack (64 KiB of addresses, the
  *           touched pages of memory), so what outlives a message is an object, not a fiber.
  * Lifetime  From fiber_start() until its function returns; the stack goes back to a pool.
+ * Limits    A stack is two mappings, of which Linux allows a process some 65,000: whoever
+ *           starts fibers for clients keeps them under 10,000 (fiber_pool_living()).
  * Rules     Shard code never waits: fiber_wait() outside a fiber is an assertion.
  *           Whoever wakes a fiber does so once for each wait; a wake that comes before
  *           the wait makes that wait return at once.

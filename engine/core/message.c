@@ -170,7 +170,6 @@ static int drain_ring(struct core *core, uint16_t from)
 		return 0;
 	if (n > DRAIN_MAX)
 		n = DRAIN_MAX;
-	uint64_t at_ns = io_now_ns(core->io);
 	for (uint32_t i = 0; i < n; i++) {
 		struct message *message = ring_at(ring, i);
 		assert(message->from == from);
@@ -180,7 +179,7 @@ static int drain_ring(struct core *core, uint16_t from)
 		posts += message->kind == MESSAGE_POST;
 		run(core, message);
 		if (i % WATCHED_TOGETHER == WATCHED_TOGETHER - 1 || i + 1 == n)
-			at_ns = stall_check(core, at_ns, "message", (const void *)run);
+			stall_check(core, "message", (const void *)run);
 	}
 	ring_take(ring, n, posts);
 	if (posts)
@@ -197,14 +196,13 @@ static int drain_local(struct core *core)
 		return 0;
 	if (n > DRAIN_MAX)
 		n = DRAIN_MAX;
-	uint64_t at_ns = io_now_ns(core->io);
 	for (uint32_t i = 0; i < n; i++) {
 		struct message *message = message_queue_front(local);
 		message_fn *run = message->run;
 		run(core, message);
 		message_queue_drop(local);
 		if (i % WATCHED_TOGETHER == WATCHED_TOGETHER - 1 || i + 1 == n)
-			at_ns = stall_check(core, at_ns, "message", (const void *)run);
+			stall_check(core, "message", (const void *)run);
 	}
 	return (int)n;
 }

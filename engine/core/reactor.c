@@ -23,8 +23,18 @@ enum {
 	SAMPLE_NS = 10 * 1000 * 1000,
 	CROWDED_NS = 100 * 1000 * 1000,
 	CROWDED_PREEMPTIONS = 2,      /* in one sample */
+	SPIN_LOOKS = 8,               /* at the rings, for each look at the network */
 	SPIN_TURN_MAX_NS = 20 * 1000, /* an idle turn that took longer was not ours: the CPU was taken away */
 };
+
+static void cpu_pause(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb"); /* yield does nothing on most */
+#endif
+}
 
 /* ---- when to sleep -------------------------------------------------------------- */
 
@@ -90,8 +100,9 @@ static void run_turn_ends(struct core *core)
 static void read_clock(struct core *core)
 {
 	struct spin *spin = &core->reactor->spin;
-	uint64_t before_ns = core->now_ns;
+	uint64_t before_ns = core->reactor->at_ns;
 	core_refresh_clock(core);
+	core->reactor->at_ns = core->now_ns;
 	if (spin->slept_from_ns)
 		spin_learn(spin, core->now_ns - spin->slept_from_ns);
 	else
@@ -109,7 +120,9 @@ void reactor_awake(struct io *io)
 static void begin_turn(struct core *core)
 {
 	struct reactor *reactor = core->reactor;
-	if (!reactor->clock_read)
+	if (reactor->clock_read)
+		stall_check_calls(core, reactor->n_called);
+	else
 		read_clock(core);
 	reactor->clock_read = false;
 	reactor->stats.turns++;
@@ -124,8 +137,17 @@ static bool work_left(struct core *core)
 /* Hands over what is staged and calls back what completed. */
 static void poll_now(struct core *core)
 {
-	if (io_poll(core->io, 0) > 0)
-		core->reactor->spin.from_ns = 0;
+	struct reactor *reactor = core->reactor;
+	reactor->n_called = io_poll(core->io, 0);
+	if (reactor->n_called > 0)
+		reactor->spin.from_ns = 0;
+}
+
+/* The rings are much cheaper to look at than the clock and the kernel. */
+static void look_on(struct core *core)
+{
+	for (int looks = 0; looks < SPIN_LOOKS && reactor_inbox_empty(core); looks++)
+		cpu_pause();
 }
 
 static enum reactor_stage work(struct core *core)
@@ -150,6 +172,8 @@ static enum reactor_stage work(struct core *core)
 		spin->from_ns = core->now_ns;
 	if (!goes_on)
 		return REACTOR_ARM;
+	if (spin->idle && core->n_cores > 1)
+		look_on(core);
 	poll_now(core);
 	return REACTOR_WORK;
 }
@@ -184,7 +208,7 @@ static enum reactor_stage sleep_on(struct core *core)
 	core->reactor->stats.sleeps++;
 	spin->slept_from_ns = core->now_ns;
 	spin->from_ns = 0;
-	io_poll(core->io, until_ns ? until_ns : 1);
+	core->reactor->n_called = io_poll(core->io, until_ns ? until_ns : 1);
 	disarm(core);
 	return REACTOR_WORK;
 }

@@ -52,6 +52,10 @@ struct reactor {
 	uint64_t relieved;          /* posts of theirs were read this turn */
 	struct message_queue local; /* messages to the own core */
 	bool clock_read;            /* by io_poll(), on behalf of the turn that begins */
+	int n_called;               /* completions that the last io_poll() handled */
+	uint64_t at_ns;             /* the clock when it was last read: what runs next began then */
+	uint64_t wall_read_ns;      /* when core->wall_us was last read, not reckoned */
+	int64_t wall_read_us;
 	struct link ready[CLASS_COUNT];
 	int64_t credit_ns[CLASS_COUNT]; /* time the lower classes may take */
 	uint64_t lower_ended_ns;
@@ -95,4 +99,5 @@ int tasks_run(struct core *core, bool quiet); /* quiet: nothing else was found t
 
 /* stall.c */
 void stall_refresh(struct core *core);
-uint64_t stall_check(struct core *core, uint64_t from_ns, const char *name, const void *code);
+void stall_check(struct core *core, const char *name, const void *code); /* of what ran since reactor->at_ns */
+void stall_check_calls(struct core *core, int n);                        /* of io_poll()'s callbacks */

@@ -42,16 +42,19 @@ bool tasks_ready(const struct reactor *reactor)
 	return false;
 }
 
-static uint64_t run_one(struct core *core, struct link *list, int class, uint64_t from_ns)
+/* Returns how long it took. */
+static uint64_t run_one(struct core *core, struct link *list, int class)
 {
 	struct task *task = container_of(list_pop_front(list), struct task, link);
+	struct reactor *reactor = core->reactor;
 	const char *name = task->name; /* the task may be gone when it has run */
 	void (*run)(struct core *, struct task *) = task->run;
+	uint64_t from_ns = reactor->at_ns;
 	run(core, task);
-	uint64_t now_ns = stall_check(core, from_ns, name, (const void *)run);
-	core->reactor->stats.tasks++;
-	core->reactor->stats.class_ns[class] += now_ns - from_ns;
-	return now_ns;
+	stall_check(core, name, (const void *)run);
+	reactor->stats.tasks++;
+	reactor->stats.class_ns[class] += reactor->at_ns - from_ns;
+	return reactor->at_ns - from_ns;
 }
 
 /* Those that were ready before; what they make ready runs in the next turn. */
@@ -64,8 +67,8 @@ static int run_foreground(struct core *core)
 	now.next->prev = now.prev->next = &now;
 	list_init(ready);
 	int n = 0;
-	for (uint64_t at_ns = io_now_ns(core->io); !list_empty(&now); n++)
-		at_ns = run_one(core, &now, CLASS_FOREGROUND, at_ns);
+	for (; !list_empty(&now); n++)
+		(void)run_one(core, &now, CLASS_FOREGROUND);
 	return n;
 }
 
@@ -130,13 +133,13 @@ static void weigh(struct reactor *reactor, int class, uint64_t ns)
 		reactor->query_ahead_ns += class == CLASS_QUERY ? (int64_t)ns : -(int64_t)ns * class_share[CLASS_QUERY];
 }
 
-static void earn_all(struct core *core, uint64_t now_ns)
+static void earn_all(struct core *core)
 {
 	struct reactor *reactor = core->reactor;
 	uint64_t from_ns = reactor->lower_ended_ns ? reactor->lower_ended_ns : core->now_ns;
 	for (int c = CLASS_QUERY; c < CLASS_COUNT; c++)
 		if (!list_empty(&reactor->ready[c]))
-			earn(reactor, c, now_ns - from_ns);
+			earn(reactor, c, reactor->at_ns - from_ns);
 }
 
 static int run_lower(struct core *core, bool quiet)
@@ -146,21 +149,20 @@ static int run_lower(struct core *core, bool quiet)
 		reactor->lower_ended_ns = 0;
 		return 0;
 	}
-	uint64_t from_ns = io_now_ns(core->io), at_ns = from_ns;
-	earn_all(core, from_ns);
+	earn_all(core);
 	int n = 0;
-	for (; at_ns - from_ns < SLICE_NS; n++) {
+	for (uint64_t spent_ns = 0; spent_ns < SLICE_NS; n++) {
 		int class = quiet ? next_by_balance(reactor) : next_by_credit(reactor);
 		if (class == CLASS_COUNT)
 			break;
-		uint64_t ended_ns = run_one(core, &reactor->ready[class], class, at_ns);
+		uint64_t took_ns = run_one(core, &reactor->ready[class], class);
 		if (quiet)
-			weigh(reactor, class, ended_ns - at_ns);
+			weigh(reactor, class, took_ns);
 		else
-			spend(reactor, class, ended_ns - at_ns);
-		at_ns = ended_ns;
+			spend(reactor, class, took_ns);
+		spent_ns += took_ns;
 	}
-	reactor->lower_ended_ns = at_ns;
+	reactor->lower_ended_ns = reactor->at_ns;
 	return n;
 }
 

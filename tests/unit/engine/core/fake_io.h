@@ -15,8 +15,9 @@ struct fake_io {
 	uint64_t now_ns;
 	uint64_t seed;
 	bool woken;
-	int polls, sleeps, wakes;    /* wakes: those that others sent here */
-	uint64_t until_ns;           /* of the last sleep */
+	int polls, sleeps, wakes; /* wakes: those that others sent here */
+	uint64_t until_ns;        /* of the last sleep */
+	uint64_t poll_takes_ns;
 	int (*completes)(void *arg); /* if set: called in each poll; returns how many completions there were */
 	void *completes_arg;
 };
@@ -28,6 +29,7 @@ static inline int fake_poll(struct io *io, uint64_t until_ns)
 	struct fake_io *fake = fake_of(io);
 	int n = 0;
 	fake->polls++;
+	fake->now_ns += fake->poll_takes_ns;
 	if (until_ns) {
 		fake->sleeps++;
 		fake->until_ns = until_ns;

@@ -170,7 +170,7 @@ static void share(uint64_t foreground_ns, uint64_t query_ns, uint64_t background
 	double all = 0;
 	for (int c = 0; c < CLASS_COUNT; c++) {
 		all += (double)workers[c].ran_ns;
-		cr_assert_eq(core->reactor->stats.class_ns[c], workers[c].ran_ns);
+		cr_assert_eq(reactor_stats(core)->class_ns[c], workers[c].ran_ns);
 		core_forget(core, &workers[c].task);
 	}
 	for (int c = 0; c < CLASS_COUNT; c++)
@@ -230,25 +230,19 @@ Test(reactor, the_network_is_looked_at_between_slices)
 
 /* ---- spinning ------------------------------------------------------------------------------ */
 
-static int pass_time(void *arg)
-{
-	io->now_ns += 500;
-	return 0;
-}
-
 Test(reactor, looks_on_for_a_while_before_it_sleeps)
 {
 	reactor_set_poll(core, REACTOR_POLL_AUTO);
-	io->completes = pass_time;
+	io->poll_takes_ns = 500;
 	test_run_until_asleep(&m);
 	cr_assert(io->polls >= 15 && io->polls < 100, "%d", io->polls);
-	cr_assert(core->reactor->stats.spin_ns > 5000 && core->reactor->stats.spin_ns < 50000);
-	uint64_t spun_ns = core->reactor->stats.spin_ns;
+	cr_assert(reactor_stats(core)->spin_ns > 5000 && reactor_stats(core)->spin_ns < 50000);
+	uint64_t spun_ns = reactor_stats(core)->spin_ns;
 	struct worker worker = worker_of(CLASS_FOREGROUND, 100000, 10);
 	start(&worker);
 	io->woken = true;
 	test_run_until_asleep(&m);
-	cr_assert(core->reactor->stats.spin_ns - spun_ns < 50000, "work is no spin");
+	cr_assert(reactor_stats(core)->spin_ns - spun_ns < 50000, "work is no spin");
 }
 
 Test(reactor, told_never_to_sleep_it_does_not)
@@ -269,8 +263,8 @@ Test(reactor, long_runs_are_counted)
 	start(&shorter);
 	start(&longer);
 	test_run_until_asleep(&m);
-	cr_assert_eq(core->reactor->stats.stalls, 3);
-	cr_assert_eq(core->reactor->stats.run_longest_ns, 300000);
+	cr_assert_eq(reactor_stats(core)->stalls, 3);
+	cr_assert_eq(reactor_stats(core)->run_longest_ns, 300000);
 }
 
 static void stall(struct core *c, struct message *message) { io->now_ns += 400000; }
@@ -281,8 +275,8 @@ Test(reactor, long_messages_are_counted)
 	for (int i = 0; i < 200; i++)
 		core_post(core, 0, &(struct message){.run = i == 50 ? stall : be_quick});
 	test_run_until_asleep(&m);
-	cr_assert_eq(core->reactor->stats.stalls, 1);
-	cr_assert_eq(core->reactor->stats.messages, 200);
+	cr_assert_eq(reactor_stats(core)->stalls, 1);
+	cr_assert_eq(reactor_stats(core)->messages, 200);
 }
 
 /* ---- randomness ------------------------------------------------------------------------------ */
