@@ -68,7 +68,7 @@ static void park(struct core *core, uint16_t to, const struct message *message, 
 	atomic_store_explicit(&ring_between(core, core->id, to)->starved, true, memory_order_relaxed);
 }
 
-static void send(struct core *core, uint16_t to, const struct message *message, enum message_kind kind)
+static void dispatch(struct core *core, uint16_t to, const struct message *message, enum message_kind kind)
 {
 	assert(to < core->n_cores);
 	if (to == core->id)
@@ -81,7 +81,7 @@ static void send(struct core *core, uint16_t to, const struct message *message, 
 
 void core_request(struct core *core, uint16_t to, const struct message *message)
 {
-	send(core, to, message, MESSAGE_REQUEST);
+	dispatch(core, to, message, MESSAGE_REQUEST);
 }
 
 void core_post(struct core *core, uint16_t to, const struct message *message) { send(core, to, message, MESSAGE_POST); }
