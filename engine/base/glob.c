@@ -1,5 +1,7 @@
 #include "engine/base/glob.h"
 
+enum { SEEK_BYTES_STEP = 16 }; /* of text that memchr() passes in the time of a step */
+
 struct glob glob_of(struct slice pattern, struct slice text, bool nocase)
 {
 	return (struct glob){
@@ -72,22 +74,38 @@ static bool only_stars(struct slice pattern, size_t at)
 	return at == pattern.len;
 }
 
+/* After a star: on to where its rest may fit, if that begins with a plain byte. */
+static enum glob_verdict seek_rest(struct glob *glob, uint64_t *cost)
+{
+	uint8_t first = glob->pattern.ptr[glob->star_at];
+	if (!glob->nocase && first != '*' && first != '?' && first != '[' && first != '\\') {
+		const uint8_t *from = glob->text.ptr + glob->text_at;
+		size_t left = glob->text.len - glob->text_at;
+		const uint8_t *at = left ? memchr(from, first, left) : NULL;
+		if (!at)
+			return GLOB_NO;
+		glob->text_at += (size_t)(at - from);
+		*cost += (uint64_t)(at - from) / SEEK_BYTES_STEP;
+	}
+	glob->star_text_at = glob->text_at;
+	return GLOB_UNDECIDED;
+}
+
 /* Behind the last star, one byte further on; without a star there is no other way. */
-static enum glob_verdict fall_back(struct glob *glob)
+static enum glob_verdict fall_back(struct glob *glob, uint64_t *cost)
 {
 	if (!glob->any_star)
 		return GLOB_NO;
 	glob->pattern_at = glob->star_at;
-	glob->text_at = ++glob->star_text_at;
-	return GLOB_UNDECIDED;
+	glob->text_at = glob->star_text_at + 1;
+	return seek_rest(glob, cost);
 }
 
-static enum glob_verdict pass_star(struct glob *glob)
+static enum glob_verdict pass_star(struct glob *glob, uint64_t *cost)
 {
 	glob->any_star = true;
 	glob->star_at = ++glob->pattern_at;
-	glob->star_text_at = glob->text_at;
-	return glob->star_at == glob->pattern.len ? GLOB_YES : GLOB_UNDECIDED;
+	return glob->star_at == glob->pattern.len ? GLOB_YES : seek_rest(glob, cost);
 }
 
 /* One sign against one byte; adds the bytes of pattern that were looked at. */
@@ -97,14 +115,14 @@ static enum glob_verdict step(struct glob *glob, uint64_t *cost)
 	if (glob->text_at == glob->text.len) /* a star that takes more would leave less */
 		return only_stars(pattern, glob->pattern_at) ? GLOB_YES : GLOB_NO;
 	if (glob->pattern_at == pattern.len)
-		return fall_back(glob);
+		return fall_back(glob, cost);
 	size_t from = glob->pattern_at;
 	if (pattern.ptr[from] == '*')
-		return pass_star(glob);
+		return pass_star(glob, cost);
 	bool taken = sign_takes(pattern, &glob->pattern_at, glob->text.ptr[glob->text_at], glob->nocase);
 	*cost += glob->pattern_at - from;
 	if (!taken)
-		return fall_back(glob);
+		return fall_back(glob, cost);
 	glob->text_at++;
 	return GLOB_UNDECIDED;
 }
