@@ -84,7 +84,10 @@ void core_request(struct core *core, uint16_t to, const struct message *message)
 	dispatch(core, to, message, MESSAGE_REQUEST);
 }
 
-void core_post(struct core *core, uint16_t to, const struct message *message) { send(core, to, message, MESSAGE_POST); }
+void core_post(struct core *core, uint16_t to, const struct message *message)
+{
+	dispatch(core, to, message, MESSAGE_POST);
+}
 
 /* A reply needs no credit: its request has paid. */
 void core_reply(struct core *core, uint16_t to, const struct message *message)
