@@ -189,7 +189,11 @@ static void core_run(void *arg)
 
 /* ---- the end ------------------------------------------------------------------------ */
 
-static void do_drain(struct core *core, struct errand *errand) { network_drain(core); }
+static void do_drain(struct core *core, struct errand *errand)
+{
+	core->stopping = true;
+	network_drain(core);
+}
 static void do_cut(struct core *core, struct errand *errand) { network_cut(core); }
 static void do_stop(struct core *core, struct errand *errand) { core->stopped = true; }
 

@@ -162,7 +162,7 @@ const char *command_full_name(const struct command_index *index, const struct co
 
 /* The row that runs for these arguments (a subcommand's where there are some), or NULL with
  * the error said: "ERR unknown command ...", "ERR wrong number of arguments ...", or
- * "ERR unknown subcommand ...", in Redis' words. */
+ * "ERR unknown subcommand ...", in Redis' words. `reply` NULL: nothing is said. */
 const struct command *command_resolve(const struct command_index *index, const struct slice *argv, uint32_t argc,
 				      struct reply *reply);
 

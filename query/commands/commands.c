@@ -3,6 +3,7 @@
 #include "engine/config/settings.h"
 #include "engine/core/core.h"
 #include "engine/core/fiber.h"
+#include "engine/core/reactor.h"
 #include "engine/io/io.h"
 #include "engine/memory/memory.h"
 #include "engine/metrics/metrics.h"
@@ -157,6 +158,13 @@ void commands_sample(struct core *core)
 	metric_set(core, METRIC_KEYS_EXPIRED, shard->counters.expired);
 	metric_set(core, METRIC_KEYS_EVICTED, shard->counters.evicted);
 	metric_set(core, METRIC_FIBERS, fiber_pool_living(core->fibers));
+	const struct reactor_stats *loop = reactor_stats(core);
+	metric_set(core, METRIC_TURNS, loop->turns);
+	metric_set(core, METRIC_SLEEPS, loop->sleeps);
+	metric_set(core, METRIC_WAKES_SENT, loop->wakes);
+	metric_set(core, METRIC_SPIN_NS, loop->spin_ns);
+	metric_set(core, METRIC_STALLS, loop->stalls);
+	metric_set(core, METRIC_MESSAGES_PARKED, loop->messages_parked);
 }
 
 void commands_each_core(struct core *core, void (*work)(struct core *there, void *arg), void *arg)

@@ -12,6 +12,7 @@
 #include "query/commands/rows_private.h"
 #include "query/commands/version.h"
 #include "query/session/gate.h"
+#include "query/session/session.h"
 
 /* ---- whole databases -------------------------------------------------------------- */
 
@@ -191,7 +192,13 @@ static enum err debug_sleep(struct exec *exec)
 	TRY(exec_real(exec, 2, &seconds));
 	if (seconds < 0 || seconds > 1e9L)
 		return ERR_OUT_OF_RANGE;
-	fiber_sleep(exec->core, (uint64_t)(seconds * 1e9L));
+	/* In slices: neither the server's end nor the client's waits for the whole of it. */
+	uint64_t slice_ns = 20 * 1000 * 1000, rest_ns = (uint64_t)(seconds * 1e9L);
+	while (rest_ns > 0 && !exec->core->stopping && !(exec->session->flags & SESSION_CLOSING)) {
+		uint64_t ns = rest_ns < slice_ns ? rest_ns : slice_ns;
+		fiber_sleep(exec->core, ns);
+		rest_ns -= ns;
+	}
 	reply_ok(exec->reply);
 	return OK;
 }

@@ -316,19 +316,22 @@ const struct command *command_resolve(const struct command_index *index, const s
 {
 	const struct command *row = command_find(index, argv[0]);
 	if (unlikely(!row)) {
-		say_unknown(reply, argv, argc);
+		if (reply)
+			say_unknown(reply, argv, argc);
 		return NULL;
 	}
 	if (row->subcommands && argc > 1) {
 		const struct command *sub = find_subcommand(row->subcommands, argv[1]);
 		if (!sub) {
-			say_unknown_subcommand(reply, row, argv[1]);
+			if (reply)
+				say_unknown_subcommand(reply, row, argv[1]);
 			return NULL;
 		}
 		row = sub;
 	}
 	if (unlikely(!command_arity_fits(row, argc))) {
-		reply_error_fmt(reply, "ERR wrong number of arguments for '%s' command", command_full_name(index, row));
+		if (reply)
+			reply_error_fmt(reply, "ERR wrong number of arguments for '%s' command", command_full_name(index, row));
 		return NULL;
 	}
 	return row;

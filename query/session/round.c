@@ -231,11 +231,8 @@ static void resolve(struct round *round, struct call *call, const struct slice *
 	call->command = command_find(index, argv[0]);
 	call->resolved = false;
 	if (unlikely(!call->command || call->command->subcommands || !command_arity_fits(call->command, call->argc))) {
-		struct buf said = {0};
-		struct reply nowhere = {.ops = session->ops->reply_ops(session), .out = &said};
-		call->command = command_resolve(index, argv, call->argc, &nowhere);
+		call->command = command_resolve(index, argv, call->argc, NULL);
 		call->resolved = true;
-		buf_fini(&said);
 	}
 	call->kind = call->command ? kind_of(session, call->command) : CALL_UNSOUND;
 }
@@ -802,8 +799,8 @@ static bool go_on(struct round *round)
 static bool is_paused(const struct round *round)
 {
 	const struct commands *commands = round->core->commands;
-	if (commands->clients_paused_until_ns <= round->core->now_ns)
-		return false;
+	if (commands->clients_paused_until_ns <= round->core->now_ns || round->core->stopping)
+		return false; /* a server that stops must not wait for the end of a pause */
 	for (uint32_t i = 0; i < round->n; i++) {
 		const struct command *command = round->calls[i].command;
 		if (!command)
