@@ -41,6 +41,7 @@ static const struct flag flags[] = {
         FLAG("key-size", NUMBER, key_size, 1, KEY_SIZE_MAX, "16", "bytes of a key"),
         FLAG("value-size", NUMBER, value_size, 0, VALUE_SIZE_MAX, "32", "bytes of a value"),
         FLAG("load", SWITCH, load, 0, 0, "no", "set every key once before anything else"),
+        FLAG("load-from", NUMBER, load_from, 0, 1e12, "0", "first key to set: those below it are there already"),
         FLAG("load-ttl", NUMBER, load_ttl_s, 0, 1e9, "0", "seconds that loaded keys live; 0: for ever"),
         FLAG("duration", REAL, duration_s, 0, 1e6, "10", "seconds that are measured; 0 with --load: none"),
         FLAG("warmup", REAL, warmup_s, 0, 1e6, "1", "seconds before that"),
@@ -201,6 +202,8 @@ static bool agree(const struct options *o, char *why, size_t why_size)
 {
 	if (!key_size_suffices((uint32_t)o->key_size, o->n_keys))
 		return refuse(flag_find("key-size"), "too small to tell so many keys apart", why, why_size);
+	if (o->load_from >= o->n_keys)
+		return refuse(flag_find("load-from"), "not below --keys", why, why_size);
 	if (o->threads > o->connections)
 		return refuse(flag_find("threads"), "more than connections", why, why_size);
 	if (o->duration_s == 0 && o->requests == 0 && !o->load)

@@ -20,7 +20,7 @@ struct options {
 	double theta;
 	uint64_t n_keys, key_size, value_size;
 	bool load;
-	uint64_t load_ttl_s;
+	uint64_t load_from, load_ttl_s;
 	uint64_t prepare;
 	uint64_t seed;
 	const char *io_text;

@@ -131,9 +131,13 @@ static void table_run(const struct bench *bench, const struct total *t, struct b
 		buf_printf(out, ", %s %.1f", quantiles[i].name,
 		           us(histogram_quantile(&t->latency, quantiles[i].share)));
 	buf_printf(out, ", most %.1f\n", us(t->latency.most));
-	buf_printf(out, "generator    %.3f us of CPU a request, %.3f of them spinning; %.3f kernel entries a request\n",
-	           us_each(t->cpu_ns, t->replies), us_each(t->spin_ns, t->replies),
-	           t->replies ? (double)t->enters / (double)t->replies : 0);
+	/* An open loop never sleeps, so its CPU time says nothing. */
+	if (bench->options.rate == 0)
+		buf_printf(
+		        out,
+		        "generator    %.3f us of CPU a request, %.3f of them spinning; %.3f kernel entries a request\n",
+		        us_each(t->cpu_ns, t->replies), us_each(t->spin_ns, t->replies),
+		        t->replies ? (double)t->enters / (double)t->replies : 0);
 	if (bench->options.server_pid)
 		buf_printf(out, "server       %.3f us of CPU a request, %.2f cores busy\n",
 		           us_each(t->server_cpu_ns, t->replies),

@@ -127,6 +127,13 @@ static uint64_t batches_for(const struct worker *worker)
 	return wanted ? wanted : 1;
 }
 
+/* The first key that connection `number` fills. */
+static uint64_t fill_share(const struct options *o, uint64_t number)
+{
+	unsigned __int128 n = o->n_keys - o->load_from;
+	return o->load_from + (uint64_t)(n * number / o->connections);
+}
+
 static void encode(struct worker *worker)
 {
 	const struct options *o = &worker->bench->options;
@@ -140,8 +147,8 @@ static void encode(struct worker *worker)
 		uint64_t number = worker->client_first + i;
 		client->worker = worker;
 		client->n_batches = n_batches;
-		client->fill_next = (uint64_t)((unsigned __int128)o->n_keys * number / o->connections);
-		client->fill_end = (uint64_t)((unsigned __int128)o->n_keys * (number + 1) / o->connections);
+		client->fill_next = fill_share(o, number);
+		client->fill_end = fill_share(o, number + 1);
 		client_encode(client, worker, number);
 	}
 }
