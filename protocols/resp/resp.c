@@ -212,7 +212,8 @@ static void input(struct connection *c)
 {
 	struct resp_connection *r = container_of(c, struct resp_connection, connection);
 	bool more = true;
-	while (more && !c->closing && !r->broken) {
+	/* Without bytes the parser is asked once more only to let go of a long command's places. */
+	while (more && !c->closing && !r->broken && (connection_input(c).len > 0 || r->parser.places.cap > 0)) {
 		r->broken = !gather(r, &more);
 		if (!run(r))
 			return;

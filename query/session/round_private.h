@@ -82,6 +82,8 @@ struct rounds {
 	struct shard *scratch;   /* for spread calls */
 	const struct fiber *gate_holder;
 	uint32_t gate_depth;
+	uint64_t batches;        /* run on this core */
+	uint64_t call_ns;        /* one call's share of the last batch that was timed */
 };
 
 /* Runs one call here as the client sees it, whatever locks say. */
