@@ -257,7 +257,7 @@ static void unblocked(struct epoll *e, struct io_socket *socket)
 		socklen_t size = sizeof(err);
 		if (getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &err, &size) != 0)
 			err = errno;
-		socket->state &= (uint16_t)~(BLOCKED | CONNECTING);
+		socket->state &= (uint16_t) ~(BLOCKED | CONNECTING);
 		watch(e, socket);
 		socket->on->connected(socket, -err);
 		return;
@@ -265,7 +265,7 @@ static void unblocked(struct epoll *e, struct io_socket *socket)
 	ssize_t sent = try_send(socket);
 	if (sent == -EAGAIN)
 		return;
-	socket->state &= (uint16_t)~(BLOCKED | SENDING);
+	socket->state &= (uint16_t) ~(BLOCKED | SENDING);
 	/* It is watched for writing until here, and again if the owner's next send blocks. */
 	socket->on->sent(socket, sent);
 	watch(e, socket);
@@ -348,7 +348,7 @@ static void epoll_close(struct io_socket *socket)
 		add_result(e, socket, socket->state & CONNECTING ? RESULT_CONNECTED : RESULT_SENT, -ECANCELED);
 	e->sweep |= (socket->state & QUEUED) != 0;
 	socket->state |= CLOSING;
-	socket->state &= (uint16_t)~(WANTED | BLOCKED);
+	socket->state &= (uint16_t) ~(WANTED | BLOCKED);
 	if (socket->fd >= 0)
 		close(socket->fd); /* and epoll forgets it */
 	socket->fd = -1;
@@ -375,7 +375,7 @@ static void epoll_file_open(struct io *io, struct io_op *op, const char *path, u
 }
 
 static void transfer(struct io *io, struct io_op *op, enum file_kind kind, int fd, const void *bytes, size_t size,
-		     uint64_t at, int flags)
+                     uint64_t at, int flags)
 {
 	op->args[0] = (uintptr_t)bytes;
 	op->args[1] = size;
@@ -390,7 +390,7 @@ static void epoll_file_read(struct io *io, struct io_op *op, int fd, void *to, s
 }
 
 static void epoll_file_write(struct io *io, struct io_op *op, int fd, const void *from, size_t size, uint64_t at,
-			     unsigned flags)
+                             unsigned flags)
 {
 	transfer(io, op, FILE_WRITE, fd, from, size, at, flags & IO_WRITE_DURABLE ? RWF_DSYNC : 0);
 }
@@ -550,32 +550,32 @@ static void epoll_free(struct io *io)
 }
 
 static const struct io_ops epoll_ops = {
-	.name = "epoll",
-	.free = epoll_free,
-	.poll = epoll_poll,
-	.wake = epoll_wake,
-	.now_ns = real_now_ns,
-	.wall_us = real_wall_us,
-	.random = real_random,
-	.listen_tcp = epoll_listen_tcp,
-	.listen_unix = epoll_listen_unix,
-	.connect_tcp = epoll_connect_tcp,
-	.connect_unix = epoll_connect_unix,
-	.adopt = epoll_adopt,
-	.refuse = real_refuse,
-	.recv = epoll_recv,
-	.pause = epoll_pause,
-	.release = epoll_release,
-	.send = epoll_send,
-	.finish = real_finish,
-	.close = epoll_close,
-	.peer = real_peer,
-	.file_open = epoll_file_open,
-	.file_read = epoll_file_read,
-	.file_write = epoll_file_write,
-	.file_sync = epoll_file_sync,
-	.file_close = epoll_file_close,
-	.file_rename = epoll_file_rename,
+        .name = "epoll",
+        .free = epoll_free,
+        .poll = epoll_poll,
+        .wake = epoll_wake,
+        .now_ns = real_now_ns,
+        .wall_us = real_wall_us,
+        .random = real_random,
+        .listen_tcp = epoll_listen_tcp,
+        .listen_unix = epoll_listen_unix,
+        .connect_tcp = epoll_connect_tcp,
+        .connect_unix = epoll_connect_unix,
+        .adopt = epoll_adopt,
+        .refuse = real_refuse,
+        .recv = epoll_recv,
+        .pause = epoll_pause,
+        .release = epoll_release,
+        .send = epoll_send,
+        .finish = real_finish,
+        .close = epoll_close,
+        .peer = real_peer,
+        .file_open = epoll_file_open,
+        .file_read = epoll_file_read,
+        .file_write = epoll_file_write,
+        .file_sync = epoll_file_sync,
+        .file_close = epoll_file_close,
+        .file_rename = epoll_file_rename,
 };
 
 static int set_up(struct epoll *e)

@@ -54,7 +54,7 @@ static int64_t run_transfer(struct io_op *op)
 	ssize_t n;
 	do
 		n = op->kind == FILE_READ ? preadv(op->fd, &iov, 1, (off_t)op->args[2])
-					  : write_durable(op->fd, &iov, (off_t)op->args[2], (int)op->args[3]);
+		                          : write_durable(op->fd, &iov, (off_t)op->args[2], (int)op->args[3]);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -72,7 +72,8 @@ static int64_t run(struct io_op *op)
 	case FILE_CLOSE:
 		return close(op->fd) == 0 ? 0 : -errno;
 	case FILE_RENAME:
-		return rename((const char *)(uintptr_t)op->args[0], (const char *)(uintptr_t)op->args[1]) == 0 ? 0 : -errno;
+		return rename((const char *)(uintptr_t)op->args[0], (const char *)(uintptr_t)op->args[1]) == 0 ? 0
+		                                                                                               : -errno;
 	}
 	return -EINVAL;
 }

@@ -55,13 +55,11 @@ struct io_socket_events {
 struct io_socket {
 	struct io *io;
 	const struct io_socket_events *on;
-	int fd;           /* descriptor, or the simulator's number */
-	uint16_t state;   /* the back end's flags */
-	uint16_t flying;  /* operations the kernel still holds */
-	struct io_socket *next_starved; /* waits for a chunk to be released */
-	const struct iovec *send_iov;   /* the send in flight */
+	int fd;         /* descriptor, or the simulator's number */
+	uint16_t state; /* the back end's flags */
 	int send_iovs;
-	struct msghdr *send_header;     /* the back end's */
+	const struct iovec *send_iov;   /* the send in flight */
+	struct io_socket *next_starved; /* waits for a chunk to be released */
 };
 
 /* ---- other operations ----------------------------------------------------------- */
@@ -199,8 +197,9 @@ static inline void io_send(struct io_socket *socket, const struct iovec *iov, in
 /* Half-close: says that no more bytes will be sent. Not while a send is in flight. */
 static inline void io_finish(struct io_socket *socket) { socket->io->ops->finish(socket); }
 
-/* Ends everything on the socket; on->closed comes when nothing is in flight. Data and
- * sent callbacks may still come before it, with -ECANCELED for what was cut off. */
+/* Ends everything on the socket, once; on->closed comes when nothing is in flight. A send
+ * or connect in flight is answered before it, with -ECANCELED if it was cut off. Fine for
+ * a socket that never had a descriptor. */
 static inline void io_socket_close(struct io_socket *socket) { socket->io->ops->close(socket); }
 
 /* "127.0.0.1:6379", "[::1]:6379" or "path:0"; of the peer, or of this side. */
@@ -243,6 +242,9 @@ enum io_choice {
  * io_wake() may reach it from anywhere once this returned. NULL with `why` (static or
  * formatted into `why_room`) when it cannot be had. */
 struct io *io_new(enum io_choice choice, char *why, size_t why_size) must_check;
+
+/* On the thread that made it, when nobody can wake it any more. Waits for operations on
+ * files, whose memory is their callers', and calls nothing back. */
 static inline void io_free(struct io *io)
 {
 	if (io)

@@ -43,10 +43,7 @@ struct chunk_pool {
 
 int chunk_pool_init(struct chunk_pool *pool) must_check;
 void chunk_pool_fini(struct chunk_pool *pool);
-static inline uint8_t *chunk_at(struct chunk_pool *pool, unsigned id)
-{
-	return pool->base + (size_t)id * CHUNK_STRIDE;
-}
+static inline uint8_t *chunk_at(struct chunk_pool *pool, unsigned id) { return pool->base + (size_t)id * CHUNK_STRIDE; }
 static inline unsigned chunk_take(struct chunk_pool *pool)
 {
 	assert(pool->n_free > 0);

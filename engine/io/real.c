@@ -17,7 +17,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #else
-#define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#define ASAN_POISON_MEMORY_REGION(at, size)   ((void)(at), (void)(size))
 #define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
 #endif
 
@@ -170,8 +170,8 @@ int socket_text(int fd, bool local, char *out, size_t size)
 		/* Only the listening side of a Unix socket has a name, and its length may end it. */
 		const struct sockaddr_un *un = (const struct sockaddr_un *)&name;
 		size_t path_len = len > offsetof(struct sockaddr_un, sun_path)
-					  ? strnlen(un->sun_path, len - offsetof(struct sockaddr_un, sun_path))
-					  : 0;
+		                          ? strnlen(un->sun_path, len - offsetof(struct sockaddr_un, sun_path))
+		                          : 0;
 		snprintf(out, size, "%.*s:0", (int)path_len, un->sun_path);
 	} else {
 		return -EAFNOSUPPORT;

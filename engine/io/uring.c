@@ -39,7 +39,7 @@ enum {
 	REAP_MAX = 512,
 	WINDOW_FIRST = 32,
 	CHUNK_GROUP = 0,
-	FILE_WORKERS = 4, /* kernel helper threads a core may have for what would block */
+	FILE_WORKERS = 4,         /* kernel helper threads a core may have for what would block */
 	RW_SIZE_MAX = 0x7ffff000, /* the kernel's own limit for one operation */
 };
 
@@ -59,16 +59,16 @@ enum kind {
 
 /* io_socket.state */
 enum {
-	WANTED = 1,      /* the owner wants data */
-	RECEIVING = 2,   /* a receive or an accept is in the kernel */
-	CANCELLING = 4,  /* and it has been told to end */
+	WANTED = 1,     /* the owner wants data */
+	RECEIVING = 2,  /* a receive or an accept is in the kernel */
+	CANCELLING = 4, /* and it has been told to end */
 	SENDING = 8,
 	CONNECTING = 16,
 	LISTENING = 32,
-	QUEUED = 64,     /* in `starved` or `refused` */
+	QUEUED = 64, /* in `starved` or `refused` */
 	ENDED = 128,
 	CLOSING = 256,
-	CLOSED = 512,    /* the descriptor's close is staged */
+	CLOSED = 512, /* the descriptor's close is staged */
 	BUSY = RECEIVING | SENDING | CONNECTING | QUEUED,
 };
 
@@ -242,7 +242,7 @@ static void on_recv(struct uring *u, struct io_socket *socket, int result, unsig
 {
 	bool last = !(flags & IORING_CQE_F_MORE);
 	if (last)
-		socket->state &= (uint16_t)~(RECEIVING | CANCELLING);
+		socket->state &= (uint16_t) ~(RECEIVING | CANCELLING);
 	if (flags & IORING_CQE_F_BUFFER) {
 		unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
 		u->n_published--;
@@ -262,7 +262,7 @@ static void on_accept(struct uring *u, struct io_socket *listener, int result, u
 	bool last = !(flags & IORING_CQE_F_MORE);
 	bool bad = result < 0 && !accept_error_passes(result);
 	if (last)
-		listener->state &= (uint16_t)~(RECEIVING | CANCELLING);
+		listener->state &= (uint16_t) ~(RECEIVING | CANCELLING);
 	if (listener->state & CLOSING) {
 		if (result >= 0)
 			close(result);
@@ -310,7 +310,7 @@ static void publish(struct uring *u)
 	for (; u->n_published < u->window && u->chunks.n_free > 0; u->n_published++, n++) {
 		unsigned id = chunk_take(&u->chunks);
 		io_uring_buf_ring_add(u->published, chunk_at(&u->chunks, id), IO_CHUNK_SIZE, (unsigned short)id,
-				      CHUNKS - 1, n);
+		                      CHUNKS - 1, n);
 	}
 	io_uring_buf_ring_advance(u->published, n);
 }
@@ -377,7 +377,7 @@ static void uring_send(struct io_socket *socket, const struct iovec *iov, int n)
 	socket->send_iov = iov;
 	socket->send_iovs = n;
 	struct io_uring_sqe *sqe =
-		stage(u, n == 1 ? IORING_OP_SEND : IORING_OP_SENDMSG, socket->fd, tagged(KIND_SEND, socket));
+	        stage(u, n == 1 ? IORING_OP_SEND : IORING_OP_SENDMSG, socket->fd, tagged(KIND_SEND, socket));
 	/* WAITALL: the kernel goes on after a short write by itself. */
 	sqe->msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
 	if (n == 1) {
@@ -510,7 +510,7 @@ static void uring_file_open(struct io *io, struct io_op *op, const char *path, u
 }
 
 static void stage_transfer(struct io *io, struct io_op *op, unsigned code, int fd, const void *bytes, size_t size,
-			   uint64_t at, int rw_flags)
+                           uint64_t at, int rw_flags)
 {
 	struct io_uring_sqe *sqe = stage_file(io, op, code, fd);
 	sqe->addr = (uintptr_t)bytes;
@@ -525,7 +525,7 @@ static void uring_file_read(struct io *io, struct io_op *op, int fd, void *to, s
 }
 
 static void uring_file_write(struct io *io, struct io_op *op, int fd, const void *from, size_t size, uint64_t at,
-			     unsigned flags)
+                             unsigned flags)
 {
 	stage_transfer(io, op, IORING_OP_WRITE, fd, from, size, at, flags & IO_WRITE_DURABLE ? RWF_DSYNC : 0);
 }
@@ -583,7 +583,7 @@ static void uring_wake(struct io *io, struct io *target)
 		return;
 	}
 	struct io_uring_sqe *sqe =
-		stage(uring_of(io), IORING_OP_MSG_RING, to->ring.ring_fd, tagged(KIND_WAKE_LOST, to));
+	        stage(uring_of(io), IORING_OP_MSG_RING, to->ring.ring_fd, tagged(KIND_WAKE_LOST, to));
 	sqe->off = tagged(KIND_WOKEN, NULL);
 	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
 }
@@ -664,12 +664,12 @@ static const struct {
 	unsigned flags;
 	const char *note;
 } rungs[URING_RUNGS] = {
-	[URING_DEFER] = {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-				 IORING_SETUP_SUBMIT_ALL,
-			 "io_uring, deferred task work"},
-	[URING_COOP] = {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
-			"io_uring, cooperative task work"},
-	[URING_PLAIN] = {0, "io_uring, no task work flags"},
+        [URING_DEFER] = {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                                 IORING_SETUP_SUBMIT_ALL,
+                         "io_uring, deferred task work"},
+        [URING_COOP] = {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+                        "io_uring, cooperative task work"},
+        [URING_PLAIN] = {0, "io_uring, no task work flags"},
 };
 
 /* Why a call of the set-up was refused, for whoever runs the server. */
@@ -703,7 +703,7 @@ static int probe_operations(struct io_uring *ring)
 	struct io_uring_probe *probe = memory_zalloc(sizeof(*probe) + OPS * sizeof(probe->ops[0]));
 	int err = io_uring_register_probe(ring, probe, OPS);
 	if (err == 0 && !(io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) &&
-			  io_uring_opcode_supported(probe, IORING_OP_MSG_RING)))
+	                  io_uring_opcode_supported(probe, IORING_OP_MSG_RING)))
 		err = -EOPNOTSUPP;
 	memory_free(probe);
 	return err;
@@ -726,7 +726,7 @@ static int publish_ring(struct uring *u)
 	u->published = memory_aligned(4096, size);
 	memset(u->published, 0, size);
 	struct io_uring_buf_reg reg = {
-		.ring_addr = (uintptr_t)u->published, .ring_entries = CHUNKS, .bgid = CHUNK_GROUP};
+	        .ring_addr = (uintptr_t)u->published, .ring_entries = CHUNKS, .bgid = CHUNK_GROUP};
 	u->window = WINDOW_FIRST;
 	return io_uring_register_buf_ring(&u->ring, &reg, 0);
 }
@@ -734,8 +734,8 @@ static int publish_ring(struct uring *u)
 static int set_up_ring(struct uring *u, enum uring_rung rung)
 {
 	for (; rung < URING_RUNGS; rung++) {
-		struct io_uring_params params = {
-			.flags = rungs[rung].flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP, .cq_entries = CQ_ENTRIES};
+		struct io_uring_params params = {.flags = rungs[rung].flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+		                                 .cq_entries = CQ_ENTRIES};
 		u->io.note = rungs[rung].note;
 		int err = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &params);
 		if (err != -EINVAL)
@@ -754,7 +754,7 @@ static int set_up(struct uring *u, enum uring_rung rung, char *why, size_t why_s
 		return refuse("io_uring_setup", err, why, why_size);
 	}
 	const unsigned needed = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP |
-				IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_FAST_POLL;
+	                        IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_FAST_POLL;
 	if ((u->ring.features & needed) != needed)
 		return refuse("io_uring features", -EOPNOTSUPP, why, why_size);
 	if ((err = probe_operations(&u->ring)) != 0)
@@ -808,8 +808,8 @@ static void wait_for_files(struct uring *u)
  * sockets they are on open until then. */
 static void end_operations(struct uring *u)
 {
-	struct io_uring_sync_cancel_reg all = {
-		.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL, .timeout = {-1, -1}};
+	struct io_uring_sync_cancel_reg all = {.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
+	                                       .timeout = {-1, -1}};
 	(void)io_uring_register_sync_cancel(&u->ring, &all);
 	enter(u, IORING_ENTER_GETEVENTS, 0);
 }
@@ -832,32 +832,32 @@ static void uring_free(struct io *io)
 }
 
 static const struct io_ops uring_ops = {
-	.name = "uring",
-	.free = uring_free,
-	.poll = uring_poll,
-	.wake = uring_wake,
-	.now_ns = real_now_ns,
-	.wall_us = real_wall_us,
-	.random = real_random,
-	.listen_tcp = uring_listen_tcp,
-	.listen_unix = uring_listen_unix,
-	.connect_tcp = uring_connect_tcp,
-	.connect_unix = uring_connect_unix,
-	.adopt = uring_adopt,
-	.refuse = real_refuse,
-	.recv = uring_recv,
-	.pause = uring_pause,
-	.release = uring_release,
-	.send = uring_send,
-	.finish = real_finish,
-	.close = uring_close,
-	.peer = real_peer,
-	.file_open = uring_file_open,
-	.file_read = uring_file_read,
-	.file_write = uring_file_write,
-	.file_sync = uring_file_sync,
-	.file_close = uring_file_close,
-	.file_rename = uring_file_rename,
+        .name = "uring",
+        .free = uring_free,
+        .poll = uring_poll,
+        .wake = uring_wake,
+        .now_ns = real_now_ns,
+        .wall_us = real_wall_us,
+        .random = real_random,
+        .listen_tcp = uring_listen_tcp,
+        .listen_unix = uring_listen_unix,
+        .connect_tcp = uring_connect_tcp,
+        .connect_unix = uring_connect_unix,
+        .adopt = uring_adopt,
+        .refuse = real_refuse,
+        .recv = uring_recv,
+        .pause = uring_pause,
+        .release = uring_release,
+        .send = uring_send,
+        .finish = real_finish,
+        .close = uring_close,
+        .peer = real_peer,
+        .file_open = uring_file_open,
+        .file_read = uring_file_read,
+        .file_write = uring_file_write,
+        .file_sync = uring_file_sync,
+        .file_close = uring_file_close,
+        .file_rename = uring_file_rename,
 };
 
 struct io *uring_new(enum uring_rung first, char *why, size_t why_size, int *error)

@@ -145,7 +145,7 @@ static void on_closed(struct io_socket *socket)
 }
 
 static const struct io_socket_events client_events = {
-	.data = on_data, .end = on_end, .sent = on_sent, .closed = on_closed};
+        .data = on_data, .end = on_end, .sent = on_sent, .closed = on_closed};
 
 static void on_accepted(struct io_socket *listener, int result)
 {

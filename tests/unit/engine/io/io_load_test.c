@@ -150,7 +150,13 @@ static void ten_thousand(enum back_end which)
 	/* What the test itself keeps of each, and a little for the kernel-shared memory. */
 	cr_assert_lt((int64_t)grown, (int64_t)(N * (sizeof(struct end) + 256)) + 4 * 1024 * 1024);
 	cr_assert_eq(write(go[1], "x", 1), 1);
-#define sum(total, field) ({ total = 0; for (int i_ = 0; i_ < N; i_++) total += (int)ends[i_].field; total; })
+#define sum(total, field)                             \
+	({                                            \
+		total = 0;                            \
+		for (int i_ = 0; i_ < N; i_++)        \
+			total += (int)ends[i_].field; \
+		total;                                \
+	})
 	poll_until(io, sum(received, received) == 4 * N);
 	poll_until(io, sum(ended, n_end) == N);
 	cr_assert_eq(waitpid(child, &status, 0), child);

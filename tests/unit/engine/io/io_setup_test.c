@@ -12,10 +12,10 @@
 static void deny(long number, int err)
 {
 	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)err),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)err),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = {.len = array_len(code), .filter = code};
 	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
@@ -39,15 +39,9 @@ static void falls_back(long number, int err, const char *call, const char *hint)
 }
 
 /* Criterion runs each test in a process of its own, so a filter stays in its test. */
-Test(setup, filter_with_eperm_gives_epoll)
-{
-	falls_back(SYS_io_uring_setup, EPERM, "io_uring_setup", "seccomp");
-}
+Test(setup, filter_with_eperm_gives_epoll) { falls_back(SYS_io_uring_setup, EPERM, "io_uring_setup", "seccomp"); }
 
-Test(setup, filter_with_enosys_gives_epoll)
-{
-	falls_back(SYS_io_uring_setup, ENOSYS, "io_uring_setup", "seccomp");
-}
+Test(setup, filter_with_enosys_gives_epoll) { falls_back(SYS_io_uring_setup, ENOSYS, "io_uring_setup", "seccomp"); }
 
 Test(setup, ring_without_memory_gives_epoll)
 {

@@ -312,7 +312,7 @@ static void on_data_closes_victim(struct io_socket *socket, struct io_chunk chun
 EACH_BACK_END(callback_closes_another_socket)
 {
 	static const struct io_socket_events killer_events = {
-		.data = on_data_closes_victim, .end = on_end_end, .sent = on_end_sent, .closed = on_end_closed};
+	        .data = on_data_closes_victim, .end = on_end_end, .sent = on_end_sent, .closed = on_end_closed};
 	struct host host;
 	host_listen_unix(&host, io);
 	for (int round = 0; round < 50; round++) {
@@ -402,7 +402,7 @@ EACH_BACK_END(sleep_ends_in_time)
 	cr_assert_lt(best, 700000, "late by %llu ns", (unsigned long long)best);
 	uint64_t start = io_now_ns(io);
 	io_poll(io, 0);
-	io_poll(io, 1);     /* long past */
+	io_poll(io, 1); /* long past */
 	io_poll(io, start);
 	cr_assert_lt(io_now_ns(io) - start, 1000000000);
 	cr_assert_gt(io_wall_us(io), 1600000000ll * 1000000);
@@ -477,7 +477,7 @@ EACH_BACK_END(file_without_page_cache)
 	for (int i = 0; i < N; i++) {
 		many[i] = (struct file_test){.op.done = on_file_done};
 		io_file_write(io, &many[i].op, fd, bytes + (size_t)i * SIZE, SIZE, (uint64_t)i * SIZE,
-			      IO_WRITE_DURABLE);
+		              IO_WRITE_DURABLE);
 	}
 	for (int i = 0; i < N; i++)
 		cr_assert_eq(await(io, &many[i]), SIZE);
@@ -505,8 +505,7 @@ EACH_BACK_END(free_waits_for_files)
 	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	for (int i = 0; i < 4; i++) {
 		tests[i] = (struct file_test){.op.done = on_file_done};
-		io_file_write(other, &tests[i].op, fd, bytes, 1024 * 1024, (uint64_t)i * 1024 * 1024,
-			      IO_WRITE_DURABLE);
+		io_file_write(other, &tests[i].op, fd, bytes, 1024 * 1024, (uint64_t)i * 1024 * 1024, IO_WRITE_DURABLE);
 		tests[i + 4] = (struct file_test){.op.done = on_file_done};
 		io_file_open(other, &tests[i + 4].op, "/no/such/place", IO_OPEN_READ, 0);
 	}

@@ -22,43 +22,43 @@ static inline struct io *back_end_new(enum back_end which)
 	char why[256] = "";
 	int error;
 	struct io *io = which == BACK_END_EPOLL ? epoll_new(why, sizeof(why))
-						: uring_new((enum uring_rung)which, why, sizeof(why), &error);
+	                                        : uring_new((enum uring_rung)which, why, sizeof(why), &error);
 	cr_assert_not_null(io, "%s", why);
 	return io;
 }
 
 /* Runs `name(io)` on every rung and back end. */
-#define EACH_BACK_END(name)                                       \
-	static void name(struct io *io);                          \
-	static void name##_on(enum back_end which)                \
-	{                                                         \
-		struct io *io = back_end_new(which);              \
-		name(io);                                         \
-		io_free(io);                                      \
-	}                                                         \
-	Test(uring, name) { name##_on(BACK_END_URING); }          \
-	Test(uring_coop, name) { name##_on(BACK_END_COOP); }      \
-	Test(uring_plain, name) { name##_on(BACK_END_PLAIN); }    \
-	Test(epoll, name) { name##_on(BACK_END_EPOLL); }          \
+#define EACH_BACK_END(name)                                    \
+	static void name(struct io *io);                       \
+	static void name##_on(enum back_end which)             \
+	{                                                      \
+		struct io *io = back_end_new(which);           \
+		name(io);                                      \
+		io_free(io);                                   \
+	}                                                      \
+	Test(uring, name) { name##_on(BACK_END_URING); }       \
+	Test(uring_coop, name) { name##_on(BACK_END_COOP); }   \
+	Test(uring_plain, name) { name##_on(BACK_END_PLAIN); } \
+	Test(epoll, name) { name##_on(BACK_END_EPOLL); }       \
 	static void name(struct io *io)
 
 static const uint64_t patience_ns = 20ull * 1000 * 1000 * 1000;
 
 /* Polls until `condition` holds. */
-#define poll_until(io, condition)                                                       \
-	do {                                                                            \
-		uint64_t end_ = io_now_ns(io) + patience_ns;                            \
-		while (!(condition)) {                                                  \
+#define poll_until(io, condition)                                                            \
+	do {                                                                                 \
+		uint64_t end_ = io_now_ns(io) + patience_ns;                                 \
+		while (!(condition)) {                                                       \
 			cr_assert(io_now_ns(io) < end_, "waited too long for: " #condition); \
-			io_poll(io, io_now_ns(io) + 5000000);                           \
-		}                                                                       \
+			io_poll(io, io_now_ns(io) + 5000000);                                \
+		}                                                                            \
 	} while (0)
 
-#define poll_for(io, ns)                                        \
-	do {                                                    \
-		uint64_t end_ = io_now_ns(io) + (ns);           \
-		while (io_now_ns(io) < end_)                    \
-			io_poll(io, end_);                      \
+#define poll_for(io, ns)                              \
+	do {                                          \
+		uint64_t end_ = io_now_ns(io) + (ns); \
+		while (io_now_ns(io) < end_)          \
+			io_poll(io, end_);            \
 	} while (0)
 
 /* ---- reproducible randomness ---------------------------------------------------------- */
@@ -81,10 +81,10 @@ static inline uint8_t pattern(uint64_t at) { return (uint8_t)(at * 31 + at / 251
 struct end {
 	struct io_socket socket;
 	/* what the test chooses */
-	bool echo;       /* send back what comes */
-	bool check;      /* what comes must be the pattern */
-	bool hoard;      /* keep chunks until end_release() */
-	int close_in;    /* enum end_callback: close there */
+	bool echo;    /* send back what comes */
+	bool check;   /* what comes must be the pattern */
+	bool hoard;   /* keep chunks until end_release() */
+	int close_in; /* enum end_callback: close there */
 	/* what happened */
 	uint64_t received, sent;
 	struct io_chunk *held;
@@ -95,6 +95,7 @@ struct end {
 	bool closing;
 	/* sending */
 	struct buf output, flight;
+	size_t flight_at;
 	struct iovec iov[IO_SEND_IOVS];
 	bool sending;
 };
@@ -116,16 +117,10 @@ static inline void end_reached(struct end *end, enum end_callback where)
 		end_close(end);
 }
 
-/* Sends what `output` holds, cut into `pieces` iovecs. */
-static inline void end_flush(struct end *end, int pieces)
+/* Sends what is left of `flight`, cut into `pieces` iovecs. */
+static inline void end_launch(struct end *end, int pieces)
 {
-	if (end->sending || end->closing || end->output.len == 0)
-		return;
-	struct buf empty = end->flight;
-	end->flight = end->output;
-	end->output = empty;
-	end->output.len = 0;
-	size_t at = 0, step = end->flight.len / (size_t)pieces;
+	size_t at = end->flight_at, step = (end->flight.len - at) / (size_t)pieces;
 	int n = 0;
 	for (; n < pieces - 1 && step > 0; n++, at += step)
 		end->iov[n] = (struct iovec){end->flight.ptr + at, step};
@@ -133,6 +128,19 @@ static inline void end_flush(struct end *end, int pieces)
 	end->sending = true;
 	end->n_sends++;
 	io_send(&end->socket, end->iov, n);
+}
+
+/* Sends what `output` holds, unless something is under way. */
+static inline void end_flush(struct end *end, int pieces)
+{
+	if (end->sending || end->closing || end->output.len == 0)
+		return;
+	struct buf empty = end->flight;
+	end->flight = end->output;
+	end->flight_at = 0;
+	end->output = empty;
+	end->output.len = 0;
+	end_launch(end, pieces);
 }
 
 static inline void end_write(struct end *end, const void *bytes, size_t size)
@@ -192,16 +200,13 @@ static inline void on_end_sent(struct io_socket *socket, ssize_t result)
 	end->n_sent++;
 	end->last_sent = result;
 	if (result > 0) {
-		cr_assert_leq((size_t)result, end->flight.len);
 		end->sent += (uint64_t)result;
-		buf_drop(&end->flight, (size_t)result);
-		if (end->flight.len > 0) { /* the rest goes first */
-			buf_append(&end->flight, buf_slice(&end->output));
-			struct buf rest = end->flight;
-			end->flight = end->output;
-			end->output = rest;
-		}
-		end_flush(end, end->n_sent % 5 + 1);
+		end->flight_at += (size_t)result;
+		cr_assert_leq(end->flight_at, end->flight.len);
+		if (end->flight_at < end->flight.len && !end->closing)
+			end_launch(end, end->n_sent % 5 + 1);
+		else
+			end_flush(end, end->n_sent % 5 + 1);
 	}
 	end_reached(end, IN_SENT);
 }
@@ -227,10 +232,10 @@ static inline void on_end_closed(struct io_socket *socket)
 }
 
 static const struct io_socket_events end_events = {.data = on_end_data,
-						   .end = on_end_end,
-						   .sent = on_end_sent,
-						   .connected = on_end_connected,
-						   .closed = on_end_closed};
+                                                   .end = on_end_end,
+                                                   .sent = on_end_sent,
+                                                   .connected = on_end_connected,
+                                                   .closed = on_end_closed};
 
 static inline void end_init(struct end *end, struct io *io)
 {
@@ -326,7 +331,7 @@ static inline void pair_connect(struct host *host, struct end *client, struct en
 	end_init(client, io);
 	end_init(server, io);
 	int err = host->port ? io_connect_tcp(&client->socket, "127.0.0.1", host->port)
-			     : io_connect_unix(&client->socket, host->name);
+	                     : io_connect_unix(&client->socket, host->name);
 	cr_assert_eq(err, 0);
 	io_adopt(&server->socket, host_take(host));
 	io_recv(&server->socket);
