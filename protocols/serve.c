@@ -45,8 +45,9 @@ struct server {
 	struct tls_context *tls;
 	uint64_t hash_seed;
 	pthread_barrier_t joined; /* all cores made, or not */
-	pthread_barrier_t ready;  /* the listeners are open, or not */
+	pthread_barrier_t ready;  /* with the main thread: the listeners are open, or not; and the end */
 	_Atomic bool failed;
+	bool started; /* the threads run */
 	int cpus[CORES_MAX], n_cpus;
 	struct core_thread threads[CORES_MAX];
 };
@@ -182,7 +183,7 @@ static void core_run(void *arg)
 	struct core *core = server->machine->cores[t->id];
 	if (!server->failed)
 		reactor_run(core);
-	pthread_barrier_wait(&server->joined); /* nobody sends to anybody any more */
+	pthread_barrier_wait(&server->ready); /* nobody sends to anybody any more, the main thread included */
 	if (made)
 		core_unmake(core);
 }
@@ -324,6 +325,7 @@ static bool start(struct server *server)
 			_exit(1); /* the others wait for it: there is no way back */
 		}
 	}
+	server->started = true;
 	pthread_barrier_wait(&server->ready);
 	for (uint16_t i = 0; i < n && server->failed; i++)
 		if (server->threads[i].why[0])
@@ -333,12 +335,13 @@ static bool start(struct server *server)
 
 static void server_fini(struct server *server)
 {
-	if (server->machine) {
+	if (server->started) {
+		pthread_barrier_wait(&server->ready);
 		for (uint16_t i = 0; i < server->machine->n_cores; i++)
-			if (server->threads[i].server)
-				os_thread_join(server->threads[i].thread);
-		machine_free(server->machine);
+			os_thread_join(server->threads[i].thread);
 	}
+	if (server->machine)
+		machine_free(server->machine);
 	command_index_free(server->index);
 	tls_context_free(server->tls);
 	settings_free(server->settings);
