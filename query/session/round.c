@@ -727,7 +727,7 @@ static void last_in_fiber(void *arg)
 			     &round->side_reply);
 	say_side(round);
 	round->last_done = true;
-	if (!round->running_now)
+	if (!round->starting)
 		core_ready(core, &round->resume, CLASS_FOREGROUND);
 }
 
@@ -764,7 +764,9 @@ static bool run_last(struct round *round)
 	struct reply *reply = &round->side_reply;
 	*reply = (struct reply){.ops = session->ops->reply_ops(session), .out = &round->side, .loans = &round->side_loans};
 	if (call->kind == CALL_FIBER || call->kind == CALL_SPREAD) {
+		round->starting = true;
 		fiber_start(core, last_in_fiber, round);
+		round->starting = false;
 		return round->last_done;
 	}
 	if (call->kind == CALL_HERE) {

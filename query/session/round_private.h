@@ -62,6 +62,7 @@ struct round {
 	uint32_t pending;        /* batches not done */
 	bool has_last;           /* the last call is not a batch's */
 	bool running_now;        /* inside round_run() */
+	bool starting;           /* inside fiber_start(): whoever called it sees the end himself */
 	bool last_done;
 	bool strict;
 	struct slice *arguments;
