@@ -15,6 +15,8 @@ struct doomed_block {
 	size_t size;
 };
 
+static int64_t blocks_cut(struct shard *shard, int64_t budget);
+
 void blocks_doom(struct shard *shard, void *block, size_t size)
 {
 	struct doomed_block *doomed = block;
@@ -24,7 +26,7 @@ void blocks_doom(struct shard *shard, void *block, size_t size)
 	if (shard->core)
 		background_wake(shard);
 	else
-		free_run(shard, INT64_MAX);
+		blocks_cut(shard, INT64_MAX); /* the block alone: a keyspace may be being freed above us */
 }
 
 static void block_cut(struct shard *shard, struct doomed_block *block)
@@ -37,6 +39,14 @@ static void block_cut(struct shard *shard, struct doomed_block *block)
 	}
 	shard->counters.objects_bytes -= size - keep;
 	slab_cut(shard->slab, block, size, keep);
+}
+
+static int64_t blocks_cut(struct shard *shard, int64_t budget)
+{
+	struct keyspace_tables *tables = shard->tables;
+	for (; budget > 0 && !list_empty(&tables->blocks); budget -= SLICE_COST)
+		block_cut(shard, container_of(tables->blocks.next, struct doomed_block, link));
+	return budget;
 }
 
 /* One segment, or one step over a partition without keys. */
@@ -59,8 +69,7 @@ static int64_t drop_step(struct shard *shard, struct keyspace *keyspace)
 int64_t free_run(struct shard *shard, int64_t budget)
 {
 	struct keyspace_tables *tables = shard->tables;
-	for (; budget > 0 && !list_empty(&tables->blocks); budget -= SLICE_COST)
-		block_cut(shard, container_of(tables->blocks.next, struct doomed_block, link));
+	budget = blocks_cut(shard, budget);
 	while (budget > 0 && !list_empty(&tables->dropped))
 		budget -= 4 * drop_step(shard, container_of(tables->dropped.next, struct keyspace, link));
 	return budget;
