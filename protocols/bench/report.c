@@ -152,6 +152,8 @@ void report_table(const struct bench *bench, struct buf *out)
 		table_fill(bench, out);
 	if (total->seconds > 0)
 		table_run(bench, total, out);
+	else if (bench->options.duration_s > 0)
+		buf_printf(out, "nothing was measured: it was over before the warm-up was\n");
 	if (bench->interrupted)
 		buf_printf(out, "interrupted\n");
 	memory_free(total);

@@ -533,7 +533,7 @@ static void enter_fill(struct worker *worker)
 		pump_fill(&worker->clients[i]);
 }
 
-/* The figures of the fill are kept before the run counts from 0. */
+/* The figures of the fill are kept before the run counts from 0, or nothing more comes. */
 static void leave_fill(struct worker *worker)
 {
 	struct bench *bench = worker->bench;
@@ -612,7 +612,6 @@ static void window_plan(struct worker *worker)
 static void enter_run(struct worker *worker)
 {
 	const struct options *o = &worker->bench->options;
-	leave_fill(worker);
 	if (o->duration_s == 0 && o->requests == 0) {
 		arrive(worker, PHASE_RUN);
 		return;
@@ -655,6 +654,8 @@ static void enter(struct worker *worker, enum phase phase)
 {
 	if (worker->phase == PHASE_END)
 		return; /* somebody has failed while this was on its way */
+	if (worker->phase == PHASE_FILL)
+		leave_fill(worker);
 	worker->phase = phase;
 	worker->n_ready = 0;
 	static void (*const enters[PHASE_COUNT])(struct worker *) = {
