@@ -44,13 +44,14 @@ static void *thread_main(void *arg)
 	struct thread_start start = *(struct thread_start *)arg;
 	memory_free(arg);
 	pthread_setname_np(pthread_self(), start.name);
-	if (start.cpu >= 0) {
-		/* A CPU that went away since os_cpus() leaves the thread unpinned: slower, not wrong. */
-		cpu_set_t set;
-		CPU_ZERO(&set);
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	if (start.cpu >= 0)
 		CPU_SET(start.cpu, &set);
-		(void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-	}
+	else /* the first thread is never pinned */
+		(void)sched_getaffinity(getpid(), sizeof(set), &set);
+	/* A CPU that went away since os_cpus() leaves the thread unpinned: slower, not wrong. */
+	(void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 	start.run(start.arg);
 	return NULL;
 }
@@ -187,6 +188,8 @@ void os_unmap(void *ptr, size_t size)
 }
 
 void os_advise_unused(void *ptr, size_t size) { (void)madvise(ptr, size, MADV_DONTNEED); }
+void os_advise_small(void *ptr, size_t size) { (void)madvise(ptr, size, MADV_NOHUGEPAGE); }
+void os_advise_huge(void *ptr, size_t size) { (void)madvise(ptr, size, MADV_HUGEPAGE); }
 
 void *os_stack_map(size_t size)
 {

@@ -17,7 +17,8 @@
 /* CPUs this process may run on, in order; returns how many. */
 int os_cpus(int *out, int room);
 
-/* Starts a thread; `cpu` -1 leaves it unpinned. Its name shows in top(1). */
+/* Starts a thread on one CPU, or with `cpu` -1 on any that the process may use, wherever the
+ * starting thread is pinned. Its name shows in top(1). */
 int os_thread_start(pthread_t *out, int cpu, const char *name, void (*run)(void *), void *arg) must_check;
 void os_thread_join(pthread_t thread);
 
@@ -38,6 +39,8 @@ uint64_t os_memory_total(void);
 void *os_map(size_t size) must_check;
 void os_unmap(void *ptr, size_t size);
 void os_advise_unused(void *ptr, size_t size); /* gives pages back, keeps the addresses */
+void os_advise_small(void *ptr, size_t size);  /* small pages: touched a little, it costs a little */
+void os_advise_huge(void *ptr, size_t size);   /* again: the kernel joins pages when it finds time */
 
 /* A stack of `size` usable bytes with an unreadable page below it. */
 void *os_stack_map(size_t size) must_check;

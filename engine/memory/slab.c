@@ -6,18 +6,19 @@
 #include "engine/base/list.h"
 #include "engine/io/os.h"
 #include "engine/memory/memory.h"
+#include "engine/memory/region.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-	REGION_SIZE = 2 * 1024 * 1024,
 	SPAN_SIZE = 64 * 1024,
 	SPANS = REGION_SIZE / SPAN_SIZE,
 	REGION_HEADER_SIZE = 2048, /* of the first span */
 	CLASSES = 16 + 8 * 8,      /* 8 .. 128, then 144 .. 32 KiB */
 	NO_BLOCK = 0xffff,
+	SPANS_AHEAD = 8, /* free ones left when the next region is asked for */
 };
 
 struct span {
@@ -33,6 +34,7 @@ struct region {
 	struct link link;      /* all regions, oldest first */
 	struct link free_link; /* those with free spans */
 	uint32_t free_spans;   /* bit set: the span is free */
+	bool small;            /* of small pages */
 	struct span spans[SPANS];
 };
 static_assert(sizeof(struct region) <= REGION_HEADER_SIZE, "the table fits before the first span's blocks");
@@ -41,6 +43,7 @@ struct slab {
 	enum slab_backing backing;
 	uint64_t used;
 	uint64_t mapped;
+	struct region_source *source;
 	struct region *spare; /* one empty region is kept, lest a shard at the border maps and unmaps */
 	struct link regions;
 	struct link free_regions;
@@ -76,6 +79,7 @@ struct slab *slab_new(enum slab_backing backing)
 {
 	struct slab *slab = memory_zalloc(sizeof(*slab));
 	slab->backing = backing;
+	slab->source = backing == SLAB_REGIONS ? region_source_new() : NULL;
 	list_init(&slab->regions);
 	list_init(&slab->free_regions);
 	for (unsigned class = 0; class < CLASSES; class ++)
@@ -88,7 +92,7 @@ static void region_unmap(struct slab *slab, struct region *region)
 	list_remove(&region->link);
 	list_remove(&region->free_link);
 	slab->mapped -= REGION_SIZE;
-	os_unmap(region, REGION_SIZE);
+	region_give(region);
 }
 
 void slab_free(struct slab *slab)
@@ -99,28 +103,19 @@ void slab_free(struct slab *slab)
 	if (slab->spare)
 		region_unmap(slab, slab->spare);
 	assert(slab->mapped == 0);
+	region_source_free(slab->source);
 	memory_free(slab);
 }
 
 /* ---- spans ---------------------------------------------------------------------- */
 
-static void *map(struct slab *slab, size_t size)
-{
-	void *ptr = os_map(size);
-	if (unlikely(!ptr)) {
-		char text[80];
-		int len = snprintf(text, sizeof(text), "orbit: out of memory mapping %zu bytes\n", size);
-		os_stderr(slice_of(text, (size_t)len));
-		abort();
-	}
-	slab->mapped += size;
-	return ptr;
-}
-
 static struct region *region_new(struct slab *slab)
 {
-	struct region *region = map(slab, REGION_SIZE);
+	bool small;
+	struct region *region = region_take(slab->source, &small);
+	region->small = small;
 	region->free_spans = UINT32_MAX;
+	slab->mapped += REGION_SIZE;
 	list_push_back(&slab->regions, &region->link);
 	list_push_back(&slab->free_regions, &region->free_link);
 	slab->spare = region;
@@ -138,6 +133,14 @@ static uint8_t *span_base(struct span *span)
 	return (uint8_t *)region + (size_t)(span - region->spans) * SPAN_SIZE;
 }
 
+static void region_is_full(struct region *region)
+{
+	list_remove(&region->free_link);
+	if (region->small)
+		region_join(region);
+	region->small = false;
+}
+
 static struct span *span_take(struct slab *slab, unsigned class)
 {
 	struct region *region = list_empty(&slab->free_regions)
@@ -148,7 +151,9 @@ static struct span *span_take(struct slab *slab, unsigned class)
 	if (region == slab->spare)
 		slab->spare = NULL;
 	if (!region->free_spans)
-		list_remove(&region->free_link);
+		region_is_full(region);
+	if (__builtin_popcount(region->free_spans) == SPANS_AHEAD && region->free_link.next == region->free_link.prev)
+		region_prepare(slab->source); /* it is the last with free spans */
 	struct span *span = &region->spans[at];
 	*span = (struct span){.block_size = (uint32_t)class_size(class),
 	                      .fresh = span_start(region, span),
@@ -220,6 +225,20 @@ static void small_give(struct slab *slab, void *block, size_t size)
 
 /* ---- blocks --------------------------------------------------------------------- */
 
+static void *huge_take(struct slab *slab, size_t rounded)
+{
+	void *block = os_map(rounded);
+	if (unlikely(!block)) {
+		char text[80];
+		int len = snprintf(text, sizeof(text), "orbit: out of memory mapping %zu bytes\n", rounded);
+		os_stderr(slice_of(text, (size_t)len));
+		abort();
+	}
+	slab->used += rounded;
+	slab->mapped += rounded;
+	return block;
+}
+
 static void *plain_take(struct slab *slab, size_t rounded)
 {
 	slab->used += rounded;
@@ -239,10 +258,7 @@ void *slab_take(struct slab *slab, size_t size)
 	if (likely(size <= SLAB_SMALL_MAX && slab->backing == SLAB_REGIONS))
 		return small_take(slab, size);
 	size_t rounded = slab_size(size);
-	if (size < SLAB_HUGE_MIN)
-		return plain_take(slab, rounded);
-	slab->used += rounded;
-	return map(slab, rounded);
+	return size < SLAB_HUGE_MIN ? plain_take(slab, rounded) : huge_take(slab, rounded);
 }
 
 void slab_give(struct slab *slab, void *block, size_t size)

@@ -7,7 +7,7 @@
 
 enum {
 	LINES_MIN = 2,     /* the header and one bucket */
-	LINES_LIMIT = 64,  /* where a segment splits */
+	LINES_LIMIT = 48,  /* where a segment splits */
 	LINES_MAX = 96,    /* beyond it only the stash grows: many equal hashes */
 	FILL_PERCENT = 82, /* of the entries of a segment that is made for a known count */
 };

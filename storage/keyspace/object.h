@@ -73,6 +73,10 @@ bool string_integer(const struct object *object, int64_t *out);
 struct object *string_put(struct shard *shard, const struct key *key, struct slice value, int64_t expires_ms);
 struct object *string_put_integer(struct shard *shard, const struct key *key, int64_t value, int64_t expires_ms);
 
+/* The same, stored as bytes even if they say an integer; `edited`: as string_edit() leaves them. */
+struct object *string_put_bytes(struct shard *shard, const struct key *key, struct slice value, int64_t expires_ms,
+                                bool edited);
+
 /* Makes the value (created if absent; a string if present) `size` bytes or longer,
  * zero-filled past its end, plain bytes, not lent, and returns them for writing. Room to
  * grow further is kept, so that appending is cheap. Counts as a change of the key. */

@@ -96,7 +96,8 @@ static int64_t resolve_expiry(const struct object *old, int64_t expires_ms)
 	return old ? expiry_of(old) : EXPIRES_NEVER;
 }
 
-static struct object *put_bytes(struct shard *shard, const struct key *key, struct slice value, int64_t expires_ms)
+struct object *string_put_bytes(struct shard *shard, const struct key *key, struct slice value, int64_t expires_ms,
+                                bool edited)
 {
 	struct place place;
 	struct object *old = place_find(shard, key, &place);
@@ -110,6 +111,7 @@ static struct object *put_bytes(struct shard *shard, const struct key *key, stru
 	} else if (value.len) {
 		memcpy(object_inline(object), value.ptr, value.len);
 	}
+	object->edited = edited;
 	place_put(shard, key, &place, old, before_ms, object);
 	return object;
 }
@@ -119,7 +121,7 @@ struct object *string_put(struct shard *shard, const struct key *key, struct sli
 	int64_t integer;
 	if (value.len <= INTEGER_TEXT_MAX && integer_parse(value, &integer))
 		return string_put_integer(shard, key, integer, expires_ms);
-	return put_bytes(shard, key, value, expires_ms);
+	return string_put_bytes(shard, key, value, expires_ms, false);
 }
 
 struct object *string_put_integer(struct shard *shard, const struct key *key, int64_t value, int64_t expires_ms)
@@ -252,7 +254,7 @@ static enum err unpack(struct shard *shard, const struct key *key, struct slice 
 		return ERR_SYNTAX;
 	struct slice value = slice_sub(packed, 1, packed.len);
 	if (packed.ptr[0] != PACKED_INTEGER) {
-		put_bytes(shard, key, value, expires_ms)->edited = packed.ptr[0] == PACKED_EDITED;
+		string_put_bytes(shard, key, value, expires_ms, packed.ptr[0] == PACKED_EDITED);
 		return OK;
 	}
 	int64_t integer;

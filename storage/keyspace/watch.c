@@ -122,3 +122,24 @@ void watches_mark_dropped(struct shard *shard, uint32_t keyspace)
 			if (watched->key.keyspace == keyspace && keyspace_find(shard, &watched->key, FIND_QUIET))
 				watched->changes++;
 }
+
+static bool lives_in(struct shard *shard, const struct key *key, uint32_t keyspace)
+{
+	struct key there = *key;
+	there.keyspace = keyspace;
+	return keyspace_find(shard, &there, FIND_QUIET);
+}
+
+void watches_follow(struct shard *shard, uint32_t one, uint32_t other)
+{
+	struct watches *watches = shard->tables->watches;
+	for (uint32_t i = 0; watches && i < watches->cap; i++)
+		for (struct watched *watched = watches->chains[i]; watched; watched = watched->next) {
+			struct key *key = &watched->key;
+			if (key->keyspace != one && key->keyspace != other)
+				continue;
+			if (lives_in(shard, key, one) || lives_in(shard, key, other))
+				watched->changes++;
+			key->keyspace = key->keyspace == one ? other : one; /* its chain is the hash's */
+		}
+}
