@@ -391,31 +391,7 @@ static void call_run_timed(struct exec *exec, struct call *call, const struct sl
 	slowlog_note(exec->core, call->command, exec->argv, exec->argc, ns, exec->client);
 }
 
-static void parked_turn(struct shard *shard, struct lock_waiter *waiter)
-{
-	struct parked *parked = container_of(waiter, struct parked, waiter);
-	struct batch *batch = parked->batch;
-	struct call *call = parked->call;
-	struct core *core = shard->core;
-	waiter->inside = true; /* it has passed the entry already */
-	parked->has_turn = true;
-	if (call->many_keys && park_call(shard, parked))
-		return;
-	memory_free(parked);
-	struct reply reply = {.ops = batch->ops, .out = &batch->out, .loans = &batch->loans};
-	struct client_view view = view_on_shard(&batch->client, shard);
-	struct exec exec = {.core = core, .shard = shard, .client = &view, .reply = &reply};
-	shard->now_ms = core->wall_us / 1000;
-	view.now_ms = shard->now_ms;
-	view.now_us = core->wall_us;
-	call->from = batch->out.len;
-	call_run_timed(&exec, call, batch->arguments);
-	call->to = batch->out.len;
-	assert(batch->parked > 0);
-	batch->parked--;
-	if (batch->passed && batch->parked == 0)
-		batch_passed(core, batch);
-}
+static void parked_turn(struct shard *shard, struct lock_waiter *waiter);
 
 /* True: the call must wait for a lock, and `run` comes later. */
 static bool must_park(struct core *core, struct batch *batch, struct call *call)
@@ -432,32 +408,6 @@ static bool must_park(struct core *core, struct batch *batch, struct call *call)
 	batch->parked++;
 	metric_add(core, METRIC_COMMANDS_PARKED, 1);
 	return true;
-}
-
-static struct key key_of_call(const struct batch *batch, const struct call *call)
-{
-	return (struct key){.name = batch->arguments[call->args_at + call->first_key], .hash = call->hash,
-			    .slot = call->slot, .keyspace = batch->client.keyspace};
-}
-
-static void prefetch_object(struct core *core, const struct batch *batch, const struct call *call)
-{
-	if (!call->first_key)
-		return;
-	struct key key = key_of_call(batch, call);
-	keyspace_prefetch_object(core->shard, &key);
-}
-
-/* The objects of the first few calls; returns the call to go on from. One call by itself
- * has nothing to hide the waiting behind. */
-static struct call *prefetch_first(struct core *core, const struct batch *batch)
-{
-	struct call *call = batch->first;
-	if (batch->n == 1)
-		return NULL;
-	for (uint32_t i = 0; i < PREFETCH_OBJECT_AHEAD && call; i++, call = call->next)
-		prefetch_object(core, batch, call);
-	return call;
 }
 
 /* Is it worth a clock reading of its own (25 ns)? Those of constant cost share their
@@ -489,6 +439,85 @@ static void count_batch(struct core *core, const struct batch *batch)
 		metric_add(core, METRIC_COMMAND_ERRORS, failed);
 }
 
+/* Runs a call after others of its batch have waited. */
+static void call_run_late(struct exec *exec, struct batch *batch, struct call *call)
+{
+	call->from = batch->out.len;
+	if (is_timed(exec->core, call->command))
+		call_run_timed(exec, call, batch->arguments);
+	else
+		call_run(exec, call, batch->arguments);
+	call->to = batch->out.len;
+}
+
+/* A parked call waits in the queue of one key. If it has several, calls behind it on the
+ * others would overtake it: so all of them wait, here. */
+static void batch_go_on(struct exec *exec, struct batch *batch)
+{
+	for (struct call *call = take(batch->rest); call; call = call->next) {
+		if (locks_at_rest(exec->shard->locks) || !must_park(exec->core, batch, call)) {
+			call_run_late(exec, batch, call);
+		} else if (call->many_keys) {
+			batch->rest = call->next;
+			return;
+		}
+	}
+}
+
+static void parked_turn(struct shard *shard, struct lock_waiter *waiter)
+{
+	struct parked *parked = container_of(waiter, struct parked, waiter);
+	struct batch *batch = parked->batch;
+	struct call *call = parked->call;
+	struct core *core = shard->core;
+	waiter->inside = true; /* it has passed the entry already */
+	parked->has_turn = true;
+	if (call->many_keys && park_call(shard, parked))
+		return;
+	memory_free(parked);
+	struct reply reply = {.ops = batch->ops, .out = &batch->out, .loans = &batch->loans};
+	struct client_view view = view_on_shard(&batch->client, shard);
+	struct exec exec = {.core = core, .shard = shard, .client = &view, .reply = &reply};
+	shard->now_ms = core->wall_us / 1000;
+	view.now_ms = shard->now_ms;
+	view.now_us = core->wall_us;
+	call_run_late(&exec, batch, call);
+	assert(batch->parked > 0);
+	batch->parked--;
+	if (call->many_keys)
+		batch_go_on(&exec, batch);
+	if (!batch->passed || batch->parked > 0)
+		return;
+	count_batch(core, batch);
+	batch_passed(core, batch);
+}
+
+static struct key key_of_call(const struct batch *batch, const struct call *call)
+{
+	return (struct key){.name = batch->arguments[call->args_at + call->first_key], .hash = call->hash,
+			    .slot = call->slot, .keyspace = batch->client.keyspace};
+}
+
+static void prefetch_object(struct core *core, const struct batch *batch, const struct call *call)
+{
+	if (!call->first_key)
+		return;
+	struct key key = key_of_call(batch, call);
+	keyspace_prefetch_object(core->shard, &key);
+}
+
+/* The objects of the first few calls; returns the call to go on from. One call by itself
+ * has nothing to hide the waiting behind. */
+static struct call *prefetch_first(struct core *core, const struct batch *batch)
+{
+	struct call *call = batch->first;
+	if (batch->n == 1)
+		return NULL;
+	for (uint32_t i = 0; i < PREFETCH_OBJECT_AHEAD && call; i++, call = call->next)
+		prefetch_object(core, batch, call);
+	return call;
+}
+
 /* Runs a batch's calls on their shard. `direct` (may be NULL) is the wire's own output:
  * answers go there until a call has to wait, those after it to the batch's buffer. */
 static void batch_run(struct core *core, struct batch *batch, struct buf *direct, struct buf *direct_loans)
@@ -500,6 +529,7 @@ static void batch_run(struct core *core, struct batch *batch, struct buf *direct
 	batch->client.keyspace = shard->keyspace_of_db[batch->client.db];
 	shard->now_ms = batch->client.now_ms;
 	batch->parked = 0;
+	batch->rest = NULL;
 	batch->passed = false;
 
 	struct call *object_ahead = prefetch_first(core, batch);
@@ -514,7 +544,10 @@ static void batch_run(struct core *core, struct batch *batch, struct buf *direct
 		if (unlikely(!locks_at_rest(shard->locks)) && must_park(core, batch, call)) {
 			reply.out = &batch->out;
 			reply.loans = &batch->loans;
-			continue;
+			if (!call->many_keys)
+				continue;
+			batch->rest = call->next;
+			break;
 		}
 		call->direct = reply.out == direct;
 		call->from = reply.out->len;
@@ -530,7 +563,8 @@ static void batch_run(struct core *core, struct batch *batch, struct buf *direct
 	}
 	if (is_sampled && n_shared > 0)
 		core->commands->rounds->call_ns = (io_now_ns(core->io) - start - timed_ns) / n_shared;
-	count_batch(core, batch);
+	if (batch->parked == 0)
+		count_batch(core, batch);
 	batch->passed = true;
 }
 

@@ -42,7 +42,8 @@ struct batch {
 	struct call *first, **last;
 	uint32_t n;
 	uint32_t parked;     /* calls that wait for a lock */
-	bool passed;         /* every call has been run or parked */
+	struct call *rest;   /* those behind a parked call on several keys: they wait for it */
+	bool passed;         /* every other call has been run or parked */
 	uint16_t core;
 	struct client_view client;
 	const struct reply_ops *ops;
@@ -63,6 +64,7 @@ struct round {
 	bool has_last;           /* the last call is not a batch's */
 	bool running_now;        /* inside round_run() */
 	bool starting;           /* inside fiber_start(): whoever called it sees the end himself */
+	bool last_begins;        /* its fiber is being started */
 	bool last_done;
 	bool strict;
 	struct slice *arguments;
