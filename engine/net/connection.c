@@ -140,8 +140,7 @@ static void feed(struct connection *c)
 		if (!may_feed(c))
 			break;
 		if (!window_extend(c)) {
-			if (before > 0)
-				window_settle(c);
+			window_settle(c);
 			break;
 		}
 	}
