@@ -765,11 +765,39 @@ static void last_in_fiber(void *arg)
 		core_ready(core, &round->resume, CLASS_FOREGROUND);
 }
 
+static const char *why_no_exec(enum call_kind kind)
+{
+	switch (kind) {
+	case CALL_UNSOUND:
+		return "wrong number of arguments for 'exec' command";
+	case CALL_NO_AUTH:
+		return "NOAUTH Authentication required.";
+	default:
+		return "Can't execute 'exec': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed "
+		       "in this context";
+	}
+}
+
+/* A browser that was led here by somebody else's page says so before it says a command. */
+static bool is_http(struct slice name)
+{
+	return slice_equal_nocase(name, S("POST")) || slice_equal_nocase(name, S("Host:"));
+}
+
 static void refuse(struct round *round, const struct call *call, const struct slice *argv, struct reply *reply)
 {
 	struct session *session = round->session;
+	if (slice_equal_nocase(argv[0], S("EXEC"))) {
+		transaction_abort(session, why_no_exec(call->kind), reply);
+		metric_add(round->core, METRIC_COMMAND_ERRORS, 1);
+		return;
+	}
 	switch (call->kind) {
 	case CALL_UNSOUND:
+		if (is_http(argv[0])) {
+			session->ops->close(session, true);
+			return;
+		}
 		(void)command_resolve(round->core->commands->index, argv, call->argc, reply);
 		break;
 	case CALL_NO_AUTH:
