@@ -79,6 +79,7 @@ struct bench {
 	_Atomic uint32_t arrived[PHASE_COUNT]; /* cores that are done with it */
 	atomic_bool unmade;                    /* a core could not be had: none runs */
 	atomic_bool failed, interrupted, finished;
+	uint64_t interrupted_ns; /* the main thread's */
 	_Atomic uint64_t fill_from_ns, fill_to_ns;
 	uint64_t filled, fill_errors;
 	char why[256]; /* the first failure's */
