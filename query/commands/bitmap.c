@@ -275,7 +275,7 @@ static enum err run_bitop(struct exec *exec)
 		/* Apart from the destination, which may be a source too. */
 		cleanup(buf_fini) struct buf result = {0};
 		merge_sources(exec, operation, buf_reserve(&result, size), size);
-		string_put(exec->shard, &exec->first, slice_of(result.ptr, size), EXPIRES_NEVER);
+		string_put_bytes(exec->shard, &exec->first, slice_of(result.ptr, size), EXPIRES_NEVER, true);
 	}
 	reply_integer(exec->reply, (int64_t)size);
 	return OK;

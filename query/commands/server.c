@@ -13,6 +13,9 @@
 #include "query/commands/version.h"
 #include "query/session/gate.h"
 #include "query/session/session.h"
+#include "storage/keyspace/watch.h"
+
+#include <limits.h>
 
 /* ---- whole databases -------------------------------------------------------------- */
 
@@ -57,6 +60,7 @@ static void flush_there(struct core *there, void *arg)
 	for (uint16_t db = flush->first; db <= flush->last; db++) {
 		uint32_t old = shard->keyspace_of_db[db];
 		shard->changes += keyspace_count(shard, old);
+		watches_follow(shard, old, flush->fresh[db]);
 		shard->keyspace_of_db[db] = flush->fresh[db];
 		keyspace_drop(shard, old, flush->now);
 	}
@@ -87,21 +91,29 @@ static void swap_there(struct core *there, void *arg)
 {
 	const struct swap *swap = arg;
 	struct shard *shard = there->shard;
-	uint32_t kept = shard->keyspace_of_db[swap->one];
-	shard->keyspace_of_db[swap->one] = shard->keyspace_of_db[swap->other];
-	shard->keyspace_of_db[swap->other] = kept;
+	uint32_t *one = &shard->keyspace_of_db[swap->one], *other = &shard->keyspace_of_db[swap->other], kept = *one;
+	if (one != other)
+		watches_follow(shard, *one, *other);
+	*one = *other;
+	*other = kept;
 	shard->changes++;
 }
 
 static bool is_database(int64_t number) { return number >= 0 && number < DATABASES; }
 
+/* What a C int cannot hold is no number to SWAPDB. */
+static bool read_int(struct slice word, int64_t *out)
+{
+	return integer_parse(word, out) && *out >= INT_MIN && *out <= INT_MAX;
+}
+
 static enum err run_swapdb(struct exec *exec)
 {
 	struct swap swap;
 	const char *wrong = NULL;
-	if (!integer_parse(exec->argv[1], &swap.one))
+	if (!read_int(exec->argv[1], &swap.one))
 		wrong = "invalid first DB index";
-	else if (!integer_parse(exec->argv[2], &swap.other))
+	else if (!read_int(exec->argv[2], &swap.other))
 		wrong = "invalid second DB index";
 	if (wrong) {
 		reply_error_fmt(exec->reply, "ERR %s", wrong);
@@ -177,6 +189,9 @@ static enum err run_lolwut(struct exec *exec)
 	                              "  --( o      )--*-\n"
 	                              "     `--..--'\n"
 	                              "  .          *\n\n";
+	int64_t version; /* of the picture: there is one */
+	if (exec->argc >= 3 && exec_is(exec, 1, S("VERSION")))
+		TRY(exec_integer(exec, 2, &version));
 	cleanup(buf_fini) struct buf out = {0};
 	buf_printf(&out, "%sOrbit ver. %s\n", picture, versions.orbit);
 	reply_verbatim(exec->reply, "txt", buf_slice(&out));

@@ -452,7 +452,7 @@ static enum err run_incrbyfloat(struct exec *exec)
 	if (!isfinite(value))
 		return ERR_NAN_OR_INFINITY;
 	struct slice sum = slice_of(text, real_format_plain(value, text));
-	string_put(exec->shard, &exec->first, sum, EXPIRES_KEEP);
+	string_put_bytes(exec->shard, &exec->first, sum, EXPIRES_KEEP, false);
 	reply_bulk(exec->reply, sum);
 	return OK;
 }

@@ -29,7 +29,6 @@ struct watched {
 	struct watch *watch; /* the shard's */
 	struct slice name;   /* owned */
 	uint16_t db, core;
-	uint32_t keyspace;   /* what `db` meant then */
 };
 
 struct transaction {
@@ -101,6 +100,12 @@ void transaction_queue(struct session *session, const struct command *command, c
 		t->spoiled = true;
 		return;
 	}
+	/* Whatever it does later: being kept takes memory. */
+	if (session->core->shard->memory_max && !shard_admit(session->core->shard)) {
+		reply_err(reply, ERR_NO_MEMORY);
+		t->spoiled = true;
+		return;
+	}
 	if (!t->spoiled) {
 		size_t size;
 		struct queued *queued = queued_new(command, argv, argc, &size);
@@ -153,6 +158,17 @@ void transaction_drop(struct session *session)
 		transaction_free(session->core, take(session->transaction));
 }
 
+static void say_aborted(struct reply *reply, const char *why)
+{
+	reply_error_fmt(reply, "EXECABORT Transaction discarded because of: %s", why);
+}
+
+void transaction_abort(struct session *session, const char *why, struct reply *reply)
+{
+	say_aborted(reply, why);
+	transaction_drop(session);
+}
+
 static void watch_there(struct core *there, void *arg)
 {
 	struct watched *watched = arg;
@@ -160,7 +176,6 @@ static void watch_there(struct core *there, void *arg)
 	struct key key = {.name = watched->name, .hash = key_hash(shard->hash_seed, watched->name),
 			  .slot = slot_of(watched->name), .keyspace = shard->keyspace_of_db[watched->db]};
 	shard->now_ms = there->wall_us / 1000;
-	watched->keyspace = key.keyspace;
 	watched->watch = watch_new(shard, &key);
 }
 
@@ -282,8 +297,7 @@ static void check_there(struct core *there, void *arg)
 	struct watch_check *check = arg;
 	struct shard *shard = there->shard;
 	shard->now_ms = check->now_ms;
-	check->broken = shard->keyspace_of_db[check->watched->db] != check->watched->keyspace ||
-			watch_broken(shard, check->watched->watch);
+	check->broken = watch_broken(shard, check->watched->watch);
 }
 
 static bool watches_hold(struct core *core, const struct transaction *t, int64_t now_ms)
@@ -375,7 +389,7 @@ static void run_transaction(struct exec *exec, struct transaction *t, const stru
 		return;
 	}
 	if (!is_admitted(core, t, set)) {
-		reply_err(exec->reply, ERR_NO_MEMORY);
+		say_aborted(exec->reply, "OOM command not allowed when used memory > 'maxmemory'.");
 		return;
 	}
 	reply_array(exec->reply, t->n_queued);

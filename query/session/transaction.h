@@ -17,6 +17,9 @@ void transaction_queue(struct session *session, const struct command *command, c
 /* A call was refused while queueing: EXEC will say EXECABORT. */
 void transaction_spoil(struct session *session);
 
+/* EXEC itself is refused, in the middle of a transaction or not: says so, and forgets it. */
+void transaction_abort(struct session *session, const char *why, struct reply *reply);
+
 /* Forgets queue and watches; may be called when the session ends. */
 void transaction_drop(struct session *session);
 
