@@ -142,6 +142,22 @@ static double overwrite_ns(struct shard *shard, uint32_t keys, bool expires)
 	return (double)(os_thread_cpu_ns() - from_ns) / (ROUND * ROUNDS);
 }
 
+/* New keys under a limit that the keys there already reach. */
+static void report_eviction(struct shard *shard, uint32_t first, bool expires)
+{
+	uint64_t before = shard->counters.evicted;
+	shard->memory_max = shard_memory(shard);
+	shard->policy = EVICT_ALLKEYS_LRU;
+	uint64_t from_ns = os_thread_cpu_ns();
+	for (uint32_t i = 0; i < ROUND * ROUNDS; i++) {
+		shard_admit(shard);
+		put(shard, first + i, expires);
+	}
+	printf("  put of a new key at the limit %.1f ns, %.2f evictions each\n",
+	       (double)(os_thread_cpu_ns() - from_ns) / (ROUND * ROUNDS),
+	       (double)(shard->counters.evicted - before) / (ROUND * ROUNDS));
+}
+
 static void report_speed(struct shard *shard, uint32_t keys, bool expires)
 {
 	double near = find_ns(shard, 1000, 0, false), near_window = find_ns(shard, 1000, 0, true);
@@ -168,6 +184,7 @@ static void run(struct core *core, uint32_t most, bool expires)
 		if (keys == 10000 || keys == 1000000 || keys == most)
 			report_speed(shard, keys, expires);
 	}
+	report_eviction(shard, keys, expires);
 	if (totals.n)
 		printf("  from a million keys on: mean %.1f, worst %.1f bytes\n", totals.sum / totals.n, totals.worst);
 	printf("  longest put %lu us of thread CPU; %lu above 200 us\n", totals.longest_put_ns / 1000,

@@ -127,6 +127,19 @@ static inline unsigned bucket_match(const struct bucket *bucket, uint8_t tag)
 	return tag_match_inline((const uint8_t *)(const void *)bucket, tag) & BUCKET_TAGS;
 }
 
+/* Words at a time, the last one overlapping: a call of memcmp() costs more than most names. */
+static inline bool name_equal(struct slice a, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	if (a.len < 8 || a.len > 64)
+		return slice_equal(a, b);
+	uint64_t differs = load_u64(a.ptr + a.len - 8) ^ load_u64(b.ptr + b.len - 8);
+	for (size_t at = 0; at + 8 < a.len; at += 8)
+		differs |= load_u64(a.ptr + at) ^ load_u64(b.ptr + at);
+	return differs == 0;
+}
+
 /* The entry of a key in one bucket, or NULL. The window weeds out nearly all false tags
  * before an object is touched. */
 static inline uint64_t *bucket_seek(struct bucket *bucket, const struct probe *probe, struct slice name)
@@ -134,7 +147,7 @@ static inline uint64_t *bucket_seek(struct bucket *bucket, const struct probe *p
 	unsigned matches = bucket_match(bucket, probe->tag);
 	for (; matches; matches &= matches - 1) {
 		uint64_t *entry = &bucket->entries[__builtin_ctz(matches)];
-		if (entry_window(*entry) == probe->window && slice_equal(key_of(entry_object(*entry)), name))
+		if (entry_window(*entry) == probe->window && name_equal(key_of(entry_object(*entry)), name))
 			return entry;
 	}
 	return NULL;

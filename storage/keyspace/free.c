@@ -85,8 +85,6 @@ void keyspace_drop(struct shard *shard, uint32_t id, bool now)
 	struct keyspace *keyspace = keyspace_of(shard->tables, id);
 	if (!keyspace)
 		return;
-	if (shard->tables->watches)
-		watches_mark_dropped(shard, id);
 	keyspace_unlist(shard->tables, keyspace);
 	keyspace->dropped = true;
 	shard->counters.freeing += keyspace->count;

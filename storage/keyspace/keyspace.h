@@ -3,7 +3,8 @@
  * What      For each (keyspace, partition) a segmented extendible hash table, created at
  *           first use: 128-byte buckets with one-byte tags, neighbour and stash buckets;
  *           segments grow in steps and split, so nothing ever stops to grow. Expiry by a
- *           wheel of segments and a check at each access; eviction by ranks in buckets.
+ *           wheel of segments and a check at each access; eviction by comparing the keys
+ *           of one bucket at a time, by what each object remembers of its use.
  * Owner     One core. Everything here runs to completion and never waits.
  * Time      `shard->now_ms` is the wall time that the running batch took; whoever runs
  *           commands sets it. An expired key is gone for every reader from that time on.
@@ -107,7 +108,8 @@ uint64_t keyspace_average_ttl_ms(struct shard *shard, uint32_t keyspace); /* est
 /* Shows objects of one partition from `position` on (0 at first), about `want` of them,
  * and returns the position to go on from; 0 when the partition is done. A key that lives
  * from the first call to the last is shown at least once, whatever grows meanwhile.
- * Expired objects are not shown. `show` must not change the shard. */
+ * Expired objects are not shown. `show` must not change the shard. The low 18 bits of a
+ * position are zero. */
 uint64_t keyspace_scan(struct shard *shard, uint32_t keyspace, uint16_t partition, uint64_t position, uint32_t want,
 		       void (*show)(void *arg, struct object *object), void *arg);
 
@@ -126,8 +128,9 @@ bool shard_admit(struct shard *shard);
 
 uint64_t shard_memory(const struct shard *shard); /* bytes, all that maxmemory counts */
 
-/* Background work, a slice of at most `budget_ns`: expiry, freeing. True if more is due
- * now. `next_ns` (monotonic) is when to come again otherwise. */
+/* Background work, a slice of at most `budget_ns`: expiry, freeing, evicting. True if more is
+ * due now. `next_ns` (monotonic) is when to come again otherwise. A shard with a core does so
+ * by itself, with a task and a timer. */
 bool shard_background(struct shard *shard, uint64_t budget_ns, uint64_t *next_ns);
 
 /* Walks every structure and asserts its invariants; for tests. */

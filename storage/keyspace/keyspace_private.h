@@ -146,7 +146,6 @@ void background_wake_at(struct shard *shard, int64_t at_ms); /* there will be */
 bool loans_orphan(struct loans *loans, struct object *object);
 
 void watches_mark(struct shard *shard, const struct key *key);
-void watches_mark_dropped(struct shard *shard, uint32_t keyspace);
 
 /* Evicts one key; false if the policy allows none. */
 bool evict_one(struct shard *shard);

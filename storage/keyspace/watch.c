@@ -101,7 +101,7 @@ bool watch_broken(struct shard *shard, const struct watch *watch)
 {
 	if (watch->watched->changes != watch->changes)
 		return true;
-	/* It may have expired just now; finding that out marks it. */
+	/* It may have expired just now, or its keyspace was dropped. */
 	return watch->existed && !keyspace_find(shard, &watch->watched->key, FIND_QUIET);
 }
 
@@ -112,15 +112,6 @@ void watches_mark(struct shard *shard, const struct key *key)
 	struct watched *watched = *watched_find(shard->tables->watches, key);
 	if (watched)
 		watched->changes++;
-}
-
-void watches_mark_dropped(struct shard *shard, uint32_t keyspace)
-{
-	struct watches *watches = shard->tables->watches;
-	for (uint32_t i = 0; i < watches->cap; i++)
-		for (struct watched *watched = watches->chains[i]; watched; watched = watched->next)
-			if (watched->key.keyspace == keyspace && keyspace_find(shard, &watched->key, FIND_QUIET))
-				watched->changes++;
 }
 
 static bool lives_in(struct shard *shard, const struct key *key, uint32_t keyspace)

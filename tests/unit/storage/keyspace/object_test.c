@@ -137,7 +137,7 @@ Test(object, lent_survives_replacement_change_delete_and_move)
 
 	object = put("lent out");
 	object_lend(shard, object);
-	string_edit(shard, &key, 9)[0] = 'X';
+	string_edit(shard, &key, 1)[0] = 'X';
 	expect_lent_bytes(object, "lent out");
 	keyspace_delete(shard, &key);
 	object_return(shard, object);
