@@ -123,7 +123,8 @@ struct command {
 	const char *deprecated_since;          /* NULL: it is not */
 	const char *replaced_by;               /* of a deprecated one, in COMMAND DOCS' words */
 	const char *tips;                      /* for COMMAND INFO, separated by spaces; NULL: none */
-	const char *categories;                /* of ACLs, besides those that flags and group say; the same way */
+	const char *categories;                /* of ACLs, besides those that flags and group say, or
+	                                        * "-keyspace" against the group; the same way */
 };
 
 /* A group of rows, as COMMAND DOCS names it. Ends with a zeroed row. */

@@ -153,6 +153,8 @@ static bool is_in_category(const struct command_index *index, const struct comma
 	struct slice name = slice_from_str(category->shown + 1);
 	if (command->flags & category->flags || list_has(command->categories, name))
 		return true;
+	if (list_has(command->categories, S("-keyspace")) && slice_equal(name, S("keyspace")))
+		return false;
 	if (slice_equal(name, S("slow")))
 		return !(command->flags & COMMAND_FAST);
 	bool is_container = !command->run;
@@ -246,7 +248,10 @@ static void say_info(struct exec *exec, const struct command *command)
 	reply_set(reply, has_keys);
 	if (has_keys)
 		say_key_specification(reply, command);
-	reply_set(reply, subcommands_count(command));
+	if (command->subcommands)
+		reply_array(reply, subcommands_count(command));
+	else
+		reply_set(reply, 0);
 	for (const struct command *sub = command->subcommands; sub && sub->name; sub++)
 		say_info(exec, sub);
 }

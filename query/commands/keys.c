@@ -439,12 +439,12 @@ const struct command keys_commands[] = {
 	{"WAIT", 3, {0}, COMMAND_NO_SCRIPT, "3.0.0", "O(1)",
 	 "Wait for the synchronous replication of all the write commands sent in the context of the current connection",
 	 run_wait, wait_arguments, .tips = "request_policy:all_shards response_policy:agg_min",
-	 .categories = "connection"},
+	 .categories = "-keyspace connection"},
 	{"WAITAOF", 4, {0}, COMMAND_NO_SCRIPT, "7.2.0", "O(1)",
 	 "Wait for all write commands sent in the context of the current connection to be synced to AOF of local host "
 	 "and/or replicas",
 	 run_waitaof, waitaof_arguments, .tips = "request_policy:all_shards response_policy:agg_min",
-	 .categories = "connection"},
+	 .categories = "-keyspace connection"},
 	{0},
 };
 /* clang-format on */

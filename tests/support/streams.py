@@ -385,10 +385,10 @@ class Draw:
         if kind < 0.6:  # "a" once, then 65 times from one back
             return dump_payload(b"\x00\xc3\x05\x40\x42\x00a\xe0\x38\x00")
         if kind < 0.7:
-            return dump_payload(dumped_string(value), self.rng.choice((1, 6, 9, 10, 11, 12, 600)))
+            return dump_payload(dumped_string(value), self.rng.choice((1, 6, 9, 10, 12, 600)))
         if kind < 0.8:
-            return dump_payload(self.one_of(b"", b"\x00", b"\x00\xc3", b"\x00\x40", b"\xff\x01a", b"\x00\x05ab",
-                                            b"\x00\xc3\x03\x05\xff\xff\xff", b"\x00\xc4a", b"\x00\x02abc", b"\x00\x80\xff\xff\xff\xff"))
+            return dump_payload(self.one_of(b"", b"\x00", b"\x00\xc3", b"\x00\x40", b"\xff\x01a", b"\x00\x3fab",
+                                            b"\x00\xc3\x03\x05\xff\xff\xff", b"\x00\xc4a", b"\x00\x80\xff\xff\xff\xff"))
         good = dump_payload(dumped_string(value))
         return self.one_of(good[:self.rng.randint(0, len(good))], good[:-1] + b"\x00", self.rng.randbytes(12), b"", good + b"x")
 
@@ -396,7 +396,7 @@ class Draw:
         return b"%d" % self.rng.choice((0, 0, 1, 1, 2, 15)) if self.chance(0.85) else self.one_of(b"16", self.edge())
 
     def cursor(self):
-        return b"0" if self.chance(0.85) else self.edge()
+        return b"0" if self.chance(0.85) else self.edge().rstrip(b"\0")
 
     def type(self):
         return self.one_of(b"string", b"STRING", b"list", b"hash", b"nosuchtype", b"")
@@ -556,19 +556,28 @@ def huge(words):
     return False
 
 
+def after(option, words):
+    """The words behind each `option`."""
+    return [words[i + 1] for i, word in enumerate(words[:-1]) if word.upper() == option]
+
+
 def fleeting(words, lasting):
-    """Would a key expire while the stream runs, or at a time that is not the same on two servers?"""
-    name, upper = words[0].upper(), [word.upper() for word in words]
-    seconds = [words[2:3] for wanted in (b"EXPIRE", b"SETEX") if name == wanted]
-    millis = [words[2:3] for wanted in (b"PEXPIRE", b"PSETEX") if name == wanted]
-    if name == b"RESTORE" and b"ABSTTL" not in upper:
-        millis.append(words[2:3])
+    """Would a key expire while the stream runs, at a time that is not the same on two servers, or before it is born?"""
+    name = words[0].upper()
+    seconds = words[2:3] if name in (b"EXPIRE", b"SETEX") else []
+    millis = words[2:3] if name in (b"PEXPIRE", b"PSETEX") else []
+    stillborn = False
     if name in (b"SET", b"GETEX"):
-        seconds += [words[i + 1:i + 2] for i, word in enumerate(upper) if word == b"EX"]
-        millis += [words[i + 1:i + 2] for i, word in enumerate(upper) if word == b"PX"]
-    # Past the upper limits the sum with the clock is refused.
-    return (any(within(word, 0, 100 if lasting else 2**63 // 1000) for words in seconds for word in words)
-            or any(within(word, 0, 100_000 if lasting else 2**63 - 1) for words in millis for word in words))
+        seconds, millis = after(b"EX", words), after(b"PX", words)
+    if name == b"SET":
+        stillborn = (any(within(word, 0, 2 * 10**9) for word in after(b"EXAT", words))
+                     or any(within(word, 0, 2 * 10**12) for word in after(b"PXAT", words)))
+    if name == b"RESTORE" and b"ABSTTL" not in [word.upper() for word in words]:
+        millis = words[2:3]
+        stillborn = any(within(word, 2**62, 2**63) for word in millis)  # past what a sum can hold
+    # Other commands refuse such sums.
+    return (stillborn or any(within(word, 0, 100 if lasting else 2**63 // 1000) for word in seconds)
+            or any(within(word, 0, 100_000 if lasting else 2**63 - 1) for word in millis))
 
 
 def harmful(words, lasting):
