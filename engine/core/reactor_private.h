@@ -1,6 +1,7 @@
 /* reactor_private.h -- the loop's state, shared by the files of this folder. */
 #pragma once
 
+#include "engine/base/rare.h"
 #include "engine/core/queue.h"
 #include "engine/core/reactor.h"
 #include "engine/core/ring.h"
@@ -69,7 +70,7 @@ struct reactor {
 };
 
 enum {
-	DRAIN_MAX = 256, /* messages from one source in a turn */
+	DRAIN_MAX = RARE(256, 3), /* messages from one source in a turn */
 	STALL_NS = 200 * 1000,
 	STALL_LOGGED_NS = 1000 * 1000,
 };

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "engine/base/compiler.h"
+#include "engine/base/rare.h"
 #include "engine/core/message.h"
 
 #include <stdalign.h>
@@ -19,7 +20,7 @@
 #include <stdbool.h>
 
 enum {
-	RING_SLOTS = 1024,
+	RING_SLOTS = RARE(1024, 8),
 	RING_CREDIT = RING_SLOTS / 2, /* requests unanswered and posts unread, at most; as many replies fit beside */
 	CACHE_PAIR = 128,
 };

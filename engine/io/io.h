@@ -13,6 +13,7 @@
 #pragma once
 
 #include "engine/base/compiler.h"
+#include "engine/base/rare.h"
 #include "engine/base/slice.h"
 
 #include <stdint.h>
@@ -188,7 +189,7 @@ static inline void io_chunk_release(struct io *io, struct io_chunk chunk) { io->
 
 /* Sends; at most one in flight for each socket. The iovecs (64 at most) and their bytes
  * stay untouched until on->sent. */
-enum { IO_SEND_IOVS = 64 };
+enum { IO_SEND_IOVS = RARE(64, 3) };
 static inline void io_send(struct io_socket *socket, const struct iovec *iov, int n)
 {
 	socket->io->ops->send(socket, iov, n);

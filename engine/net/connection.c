@@ -1,5 +1,6 @@
 #include "engine/net/connection.h"
 
+#include "engine/base/rare.h"
 #include "engine/config/settings.h"
 #include "engine/log/log.h"
 #include "engine/memory/memory.h"
@@ -99,7 +100,7 @@ static uint64_t input_limit(const struct connection *c)
 	return c->trusted ? settings->client_query_buffer_limit : settings->unauthenticated_input_limit;
 }
 
-enum { WAITING_CHUNKS_MAX = 4 };
+enum { WAITING_CHUNKS_MAX = RARE(4, 1) };
 
 /* Receiving stops while chunks wait and goes on when they are taken. */
 static void receive_adjust(struct connection *c)

@@ -9,6 +9,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/err.h"
+#include "engine/base/rare.h"
 #include "engine/base/slice.h"
 
 #include <stdbool.h>
@@ -52,7 +53,7 @@ struct reply {
 	uint32_t errors;    /* error replies said at top level or inside */
 };
 
-enum { REPLY_LEND_MIN = 16 * 1024 }; /* smaller values are copied */
+enum { REPLY_LEND_MIN = RARE(16 * 1024, 64) }; /* smaller values are copied */
 
 static inline void reply_null(struct reply *r) { r->ops->null(r); }
 static inline void reply_null_array(struct reply *r) { r->ops->null_array(r); }

@@ -1,13 +1,14 @@
 /* round_private.h -- what round.c, spread.c and transaction.c share. */
 #pragma once
 
+#include "engine/base/rare.h"
 #include "engine/core/core.h"
 #include "query/commands/commands.h"
 #include "query/session/round.h"
 #include "query/session/session.h"
 #include "storage/locks/locks.h"
 
-enum { ROUND_CALLS = 256, ROUND_KEYS_INLINE = 64 };
+enum { ROUND_CALLS = RARE(256, 5), ROUND_KEYS_INLINE = RARE(64, 3) };
 
 /* What must happen with a call. */
 enum call_kind {

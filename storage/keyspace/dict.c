@@ -2,12 +2,13 @@
  *
  * A segment grows by about a quarter at a time, so that little room is ever empty, and splits
  * when it has LINES_LIMIT. */
+#include "engine/base/rare.h"
 #include "engine/memory/slab.h"
 #include "storage/keyspace/keyspace_private.h"
 
 enum {
 	LINES_MIN = 2,     /* the header and one bucket */
-	LINES_LIMIT = 48,  /* where a segment splits */
+	LINES_LIMIT = RARE(48, 3), /* where a segment splits */
 	LINES_MAX = 96,    /* beyond it only the stash grows: many equal hashes */
 	FILL_PERCENT = 82, /* of the entries of a segment that is made for a known count */
 };

@@ -1,10 +1,11 @@
 #include "storage/locks/locks.h"
 
+#include "engine/base/rare.h"
 #include "engine/memory/memory.h"
 
 #include <assert.h>
 
-enum { TABLE_SIZE = 256 };
+enum { TABLE_SIZE = RARE(256, 2) };
 
 /* A fingerprint that is held; those who wait for it in order. */
 struct lock {
