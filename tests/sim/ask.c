@@ -1,0 +1,626 @@
+/* What clients ask: commands drawn by the weights of the configuration. */
+#include "engine/base/number.h"
+#include "tests/sim/clients_private.h"
+
+#include <stdarg.h>
+
+enum { LONG_MIN = 40, LONG_MAX = 300, HUGE_MIN = 16 * 1024, HUGE_MORE = 5000, TRANSACTION_STEPS = 4 };
+
+/* ---- requests ------------------------------------------------------------------------------ */
+
+static void begin(struct client *c, enum awaits what, uint32_t number, uint32_t text)
+{
+	struct mark mark = {.at = c->output.len, .what = what, .number = number};
+	struct awaited awaited = {.what = what, .number = number, .text = text};
+	buf_append(&c->marks, slice_of(&mark, sizeof(mark)));
+	buf_append(&c->awaited, slice_of(&awaited, sizeof(awaited)));
+}
+
+static void put_word(struct client *c, struct slice word)
+{
+	buf_printf(&c->output, "$%zu\r\n", word.len);
+	buf_append(&c->output, word);
+	buf_append(&c->output, S("\r\n"));
+}
+
+static void put_words(struct client *c, uint32_t more, const char *words)
+{
+	uint32_t n = 1;
+	for (const char *at = words; *at; at++)
+		n += *at == ' ';
+	buf_printf(&c->output, "*%u\r\n", n + more);
+	for (const char *end; n > 0; n--, words = end + 1) {
+		end = strchrnul(words, ' ');
+		put_word(c, slice_of(words, (size_t)(end - words)));
+	}
+}
+
+static void put_number(struct client *c, int64_t number)
+{
+	char digits[INTEGER_TEXT_MAX];
+	put_word(c, slice_of(digits, integer_format(number, digits)));
+}
+
+static void put_key(struct client *c, uint8_t key)
+{
+	char name[16];
+	key_name(c->config, key, name);
+	put_word(c, slice_from_str(name));
+}
+
+static void put_text(struct client *c, uint32_t text) { put_word(c, text_bytes(c->history->texts, text)); }
+
+static uint32_t text_fmt(struct client *c, const char *format, ...) printf_like(2, 3);
+static uint32_t text_fmt(struct client *c, const char *format, ...)
+{
+	char text[200];
+	va_list args;
+	va_start(args, format);
+	int n = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return text_id(c->history->texts, slice_of(text, (size_t)n));
+}
+
+/* A request without arguments of its own, whose reply is known. */
+static void ask(struct client *c, const char *words, const char *reply)
+{
+	begin(c, AWAIT_TEXT, text_id(c->history->texts, slice_from_str(reply)), 0);
+	put_words(c, 0, words);
+}
+
+void ask_hello(struct client *c)
+{
+	begin(c, AWAIT_ANYTHING, 0, 0);
+	put_words(c, 0, "HELLO 3");
+	c->resp = 3;
+}
+
+/* A word that nobody else says, back and forth: replies that lose their order show it. */
+static void ask_echo(struct client *c)
+{
+	char word[40];
+	int n = snprintf(word, sizeof(word), "echo-%u.%u.%u", c->id, c->session, ++c->uniques);
+	begin(c, AWAIT_TEXT, text_fmt(c, "$%d\r\n%s\r\n", n, word), 0);
+	if (sim_chance(c->sim, 200)) {
+		buf_printf(&c->output, "ECHO %s\r\n", word);
+		return;
+	}
+	put_words(c, 1, sim_chance(c->sim, 500) ? "ECHO" : "PING");
+	put_word(c, slice_of(word, (size_t)n));
+}
+
+/* ---- steps: what the model knows ---------------------------------------------------------------- */
+
+static uint8_t draw_key(struct client *c) { return (uint8_t)sim_below(c->sim, c->config->n_keys); }
+
+static uint32_t draw_value(struct client *c)
+{
+	uint32_t unique = ++c->uniques;
+	if (sim_chance(c->sim, 250))
+		return text_fmt(c, "%u", c->id * 1000000 + unique * 100);
+	size_t len = 0;
+	if (sim_chance(c->sim, c->config->huge_values))
+		len = HUGE_MIN + sim_below(c->sim, HUGE_MORE);
+	else if (sim_chance(c->sim, c->config->long_values))
+		len = LONG_MIN + sim_below(c->sim, LONG_MAX - LONG_MIN);
+	struct buf value = {0};
+	buf_printf(&value, "v%u.%u", c->id, unique);
+	while (value.len < len)
+		buf_byte(&value, (uint8_t)('a' + value.len % 23));
+	uint32_t text = text_id(c->history->texts, buf_slice(&value));
+	buf_fini(&value);
+	return text;
+}
+
+static void draw_keys(struct client *c, struct step *step, bool with_values)
+{
+	uint8_t most = c->config->n_keys < STEP_KEYS ? (uint8_t)c->config->n_keys : STEP_KEYS;
+	step->n = (uint8_t)(1 + sim_below(c->sim, most));
+	uint32_t one = sim_chance(c->sim, 500) ? draw_value(c) : TEXT_NONE;
+	for (uint8_t i = 0; i < step->n; i++) {
+		step->keys[i] = draw_key(c);
+		if (with_values)
+			step->values[i] = one ? one : draw_value(c);
+	}
+}
+
+static enum verb draw_verb(struct client *c, const enum verb *of, size_t n) { return of[sim_below(c->sim, n)]; }
+#define DRAW(c, ...) draw_verb(c, (const enum verb[]){__VA_ARGS__}, array_len(((const enum verb[]){__VA_ARGS__})))
+
+static void draw_read(struct client *c, struct step *step)
+{
+	step->verb = DRAW(c, GET, GET, GET, STRLEN, GETRANGE, TYPE, EXISTS);
+	if (step->verb == GETRANGE) {
+		step->number = (int64_t)sim_below(c->sim, 5);
+		step->number_to = step->number + (int64_t)sim_below(c->sim, sim_chance(c->sim, 200) ? 30000 : 10);
+	}
+}
+
+static void draw_write(struct client *c, struct step *step)
+{
+	step->verb = DRAW(c, SET, SET, SET, SET_NX, SET_XX, SET_GET, SETNX, GETSET, GETDEL, DEL, UNLINK);
+	if (step->verb != GETDEL && step->verb != DEL && step->verb != UNLINK)
+		step->values[0] = draw_value(c);
+}
+
+static void draw_count(struct client *c, struct step *step)
+{
+	step->verb = DRAW(c, INCR, INCR, DECR, INCRBY);
+	if (step->verb == INCRBY)
+		step->number = (int64_t)sim_below(c->sim, 1000) - 300;
+}
+
+static void draw_edit(struct client *c, struct step *step)
+{
+	step->verb = DRAW(c, APPEND, APPEND, SETRANGE);
+	step->values[0] = draw_value(c);
+	if (step->verb == SETRANGE)
+		step->number = (int64_t)sim_below(c->sim, sim_chance(c->sim, c->config->huge_values) ? HUGE_MIN : 60);
+}
+
+static void draw_many(struct client *c, struct step *step)
+{
+	step->verb = DRAW(c, MGET, MGET, MSET, MSET, MSETNX, DEL, UNLINK, EXISTS);
+	draw_keys(c, step, step->verb == MSET || step->verb == MSETNX);
+}
+
+static void draw_move(struct client *c, struct step *step)
+{
+	step->verb = DRAW(c, RENAME, RENAMENX, COPY, COPY, MOVE);
+	if (step->verb == MOVE || (step->verb == COPY && sim_chance(c->sim, 400)))
+		step->db_to = (uint8_t)sim_below(c->sim, DATABASES_USED);
+	else
+		step->db_to = step->db;
+	step->replace = step->verb == COPY && sim_chance(c->sim, 500);
+	if (step->verb == MOVE)
+		return;
+	step->n = 2;
+	step->keys[1] = draw_key(c);
+}
+
+static void draw_global(struct client *c, struct step *step)
+{
+	step->verb = DRAW(c, FLUSHDB, FLUSHALL, SWAPDB, SWAPDB);
+	step->n = 0;
+	if (step->verb != SWAPDB)
+		return;
+	step->db = (uint8_t)sim_below(c->sim, DATABASES_USED);
+	step->db_to = (uint8_t)sim_below(c->sim, DATABASES_USED);
+}
+
+static enum mix draw_kind(struct client *c, uint32_t of)
+{
+	uint64_t total = 0;
+	for (int kind = 0; kind < MIX_KINDS; kind++)
+		total += of & 1u << kind ? c->config->mix[kind] : 0;
+	if (total == 0)
+		return MIX_READ;
+	uint64_t at = sim_below(c->sim, total);
+	for (int kind = 0;; kind++) {
+		uint32_t weight = of & 1u << kind ? c->config->mix[kind] : 0;
+		if (at < weight)
+			return (enum mix)kind;
+		at -= weight;
+	}
+}
+
+static void draw_step(struct client *c, enum mix kind, struct step *step)
+{
+	static void (*const draws[])(struct client *, struct step *) = {
+	        [MIX_READ] = draw_read, [MIX_WRITE] = draw_write, [MIX_COUNT] = draw_count,   [MIX_EDIT] = draw_edit,
+	        [MIX_MANY] = draw_many, [MIX_MOVE] = draw_move,   [MIX_GLOBAL] = draw_global,
+	};
+	*step = (struct step){.db = c->db, .n = 1, .keys[0] = draw_key(c)};
+	draws[kind](c, step);
+}
+
+static const uint32_t STEP_KINDS = 1u << MIX_READ | 1u << MIX_WRITE | 1u << MIX_COUNT | 1u << MIX_EDIT |
+                                   1u << MIX_MANY | 1u << MIX_MOVE | 1u << MIX_GLOBAL;
+
+/* ---- steps as requests ------------------------------------------------------------------------------ */
+
+static void put_keys(struct client *c, const struct step *step, const char *name)
+{
+	put_words(c, step->n, name);
+	for (uint8_t i = 0; i < step->n; i++)
+		put_key(c, step->keys[i]);
+}
+
+static void put_pairs(struct client *c, const struct step *step, const char *name)
+{
+	put_words(c, 2u * step->n, name);
+	for (uint8_t i = 0; i < step->n; i++) {
+		put_key(c, step->keys[i]);
+		put_text(c, step->values[i]);
+	}
+}
+
+static void put_key_value(struct client *c, const struct step *step, const char *name, const char *option)
+{
+	put_words(c, option ? 3 : 2, name);
+	put_key(c, step->keys[0]);
+	put_text(c, step->values[0]);
+	if (option)
+		put_word(c, slice_from_str(option));
+}
+
+static void put_key_numbers(struct client *c, const struct step *step, const char *name, uint32_t n)
+{
+	put_words(c, 1 + n, name);
+	put_key(c, step->keys[0]);
+	put_number(c, step->number);
+	if (n > 1)
+		put_number(c, step->number_to);
+}
+
+static void put_copy(struct client *c, const struct step *step)
+{
+	bool names_db = step->db_to != step->db;
+	put_words(c, 2u + 2u * names_db + step->replace, "COPY");
+	put_key(c, step->keys[0]);
+	put_key(c, step->keys[1]);
+	if (names_db) {
+		put_word(c, S("DB"));
+		put_number(c, step->db_to);
+	}
+	if (step->replace)
+		put_word(c, S("REPLACE"));
+}
+
+static void put_step(struct client *c, const struct step *step)
+{
+	static const char *const by_keys[VERBS] = {
+	        [GET] = "GET",       [STRLEN] = "STRLEN",     [TYPE] = "TYPE",     [EXISTS] = "EXISTS", [MGET] = "MGET",
+	        [GETDEL] = "GETDEL", [DEL] = "DEL",           [UNLINK] = "UNLINK", [INCR] = "INCR",     [DECR] = "DECR",
+	        [RENAME] = "RENAME", [RENAMENX] = "RENAMENX", [WATCH] = "WATCH",
+	};
+	switch (step->verb) {
+	case SET:
+		put_key_value(c, step, "SET", NULL);
+		break;
+	case SET_NX:
+		put_key_value(c, step, "SET", "NX");
+		break;
+	case SET_XX:
+		put_key_value(c, step, "SET", "XX");
+		break;
+	case SET_GET:
+		put_key_value(c, step, "SET", "GET");
+		break;
+	case SETNX:
+		put_key_value(c, step, "SETNX", NULL);
+		break;
+	case GETSET:
+		put_key_value(c, step, "GETSET", NULL);
+		break;
+	case APPEND:
+		put_key_value(c, step, "APPEND", NULL);
+		break;
+	case SETRANGE:
+		put_words(c, 3, "SETRANGE");
+		put_key(c, step->keys[0]);
+		put_number(c, step->number);
+		put_text(c, step->values[0]);
+		break;
+	case GETRANGE:
+		put_key_numbers(c, step, "GETRANGE", 2);
+		break;
+	case INCRBY:
+		put_key_numbers(c, step, "INCRBY", 1);
+		break;
+	case MSET:
+		put_pairs(c, step, "MSET");
+		break;
+	case MSETNX:
+		put_pairs(c, step, "MSETNX");
+		break;
+	case COPY:
+		put_copy(c, step);
+		break;
+	case MOVE:
+		put_words(c, 2, "MOVE");
+		put_key(c, step->keys[0]);
+		put_number(c, step->db_to);
+		break;
+	case FLUSHDB:
+		put_words(c, 0, "FLUSHDB");
+		break;
+	case FLUSHALL:
+		put_words(c, 0, "FLUSHALL");
+		break;
+	case SWAPDB:
+		put_words(c, 2, "SWAPDB");
+		put_number(c, step->db);
+		put_number(c, step->db_to);
+		break;
+	default:
+		put_keys(c, step, by_keys[step->verb]);
+	}
+}
+
+static uint32_t add_operation(struct client *c, uint32_t n_steps)
+{
+	uint32_t number = history_add(c->history, n_steps);
+	struct operation *operation = history_at(c->history, number);
+	operation->client = c->id;
+	operation->session = c->session;
+	operation->resp = c->resp;
+	return number;
+}
+
+static void ask_step(struct client *c, const struct step *step)
+{
+	uint32_t number = add_operation(c, 1);
+	history_at(c->history, number)->steps[0] = *step;
+	begin(c, AWAIT_OPERATION, number, 0);
+	put_step(c, step);
+}
+
+/* ---- transactions --------------------------------------------------------------------------------------- */
+
+static void ask_watch(struct client *c)
+{
+	struct step step = {.verb = WATCH, .db = c->db, .replace = c->watched == 0};
+	draw_keys(c, &step, false);
+	for (uint8_t i = 0; i < step.n; i++)
+		c->watched |= slot_bit(c->db, step.keys[i]);
+	ask_step(c, &step);
+}
+
+/* What was watched until now. */
+static uint64_t take_watched(struct client *c)
+{
+	uint64_t watched = c->watched;
+	c->watched = 0;
+	return watched;
+}
+
+static void ask_forget(struct client *c, const char *words)
+{
+	if (!c->watched) {
+		ask(c, words, "+OK\r\n");
+		return;
+	}
+	uint32_t number = add_operation(c, 1);
+	history_at(c->history, number)->steps[0] = (struct step){.verb = UNWATCH};
+	history_at(c->history, number)->watched = take_watched(c);
+	begin(c, AWAIT_OPERATION, number, 0);
+	put_words(c, 0, words);
+}
+
+static void ask_multi(struct client *c)
+{
+	uint32_t n = 1 + (uint32_t)sim_below(c->sim, TRANSACTION_STEPS);
+	ask(c, "MULTI", "+OK\r\n");
+	if (sim_chance(c->sim, 100)) {
+		ask(c, "PING", "+QUEUED\r\n");
+		ask_forget(c, "DISCARD");
+		return;
+	}
+	uint32_t number = add_operation(c, n + 1);
+	history_at(c->history, number)->steps[0].verb = EXEC;
+	for (uint32_t i = 1; i <= n; i++) {
+		struct step step;
+		draw_step(c, draw_kind(c, STEP_KINDS), &step);
+		begin(c, AWAIT_TEXT, text_id(c->history->texts, S("+QUEUED\r\n")), 0);
+		put_step(c, &step);
+		history_at(c->history, number)->steps[i] = step;
+	}
+	history_at(c->history, number)->watched = take_watched(c);
+	begin(c, AWAIT_OPERATION, number, 0);
+	put_words(c, 0, "EXEC");
+}
+
+static void ask_transaction(struct client *c)
+{
+	uint64_t chance = sim_below(c->sim, 100);
+	if (chance < 30)
+		ask_watch(c);
+	else if (chance < 35)
+		ask_forget(c, "UNWATCH");
+	else
+		ask_multi(c);
+}
+
+/* ---- the roles -------------------------------------------------------------------------------------------- */
+
+static void ask_select(struct client *c)
+{
+	c->db = (uint8_t)sim_below(c->sim, DATABASES_USED);
+	char words[20];
+	snprintf(words, sizeof(words), "SELECT %u", c->db);
+	ask(c, words, "+OK\r\n");
+}
+
+static void ask_publish(struct client *c)
+{
+	struct publication p = {.client = c->id, .session = c->session, .invoked = NEVER, .responded = NEVER};
+	p.channel = (uint8_t)sim_below(c->sim, CHANNELS);
+	p.operations = history_count(c->history);
+	uint32_t number = (uint32_t)(c->history->publications.len / sizeof(p));
+	buf_append(&c->history->publications, slice_of(&p, sizeof(p)));
+	begin(c, AWAIT_PUBLISHED, number, 0);
+	char channel[] = {'n', 'e', 'w', 's', (char)('0' + p.channel), 0}, text[200];
+	int n = snprintf(text, sizeof(text), "%.*s#%u", (int)sim_below(c->sim, 100),
+	                 "........................................"
+	                 "........................................"
+	                 "....................",
+	                 number);
+	put_words(c, 2, "PUBLISH");
+	put_word(c, slice_from_str(channel));
+	put_word(c, slice_of(text, (size_t)n));
+}
+
+static void ask_as_worker(struct client *c, bool only_look)
+{
+	enum mix kind = draw_kind(c, only_look ? 1u << MIX_READ | 1u << MIX_PUBLISH | 1u << MIX_ECHO : UINT32_MAX);
+	struct step step;
+	switch (kind) {
+	case MIX_MULTI:
+		ask_transaction(c);
+		break;
+	case MIX_SELECT:
+		ask_select(c);
+		break;
+	case MIX_PUBLISH:
+		ask_publish(c);
+		break;
+	case MIX_ECHO:
+		ask_echo(c);
+		break;
+	default:
+		draw_step(c, kind, &step);
+		ask_step(c, &step);
+	}
+}
+
+static uint32_t add_membership(struct client *c, uint8_t channel)
+{
+	struct membership m = {.client = c->id,
+	                       .session = c->session,
+	                       .channel = channel,
+	                       .asked = NEVER,
+	                       .confirmed = NEVER,
+	                       .left = NEVER,
+	                       .left_confirmed = NEVER};
+	buf_append(&c->history->memberships, slice_of(&m, sizeof(m)));
+	return (uint32_t)(c->history->memberships.len / sizeof(m)) - 1;
+}
+
+static uint32_t find_membership(const struct client *c, uint8_t channel)
+{
+	const struct membership *all = (const struct membership *)c->history->memberships.ptr;
+	size_t i = c->history->memberships.len / sizeof(*all);
+	do
+		i--;
+	while (all[i].client != c->id || all[i].session != c->session || all[i].channel != channel);
+	return (uint32_t)i;
+}
+
+static void ask_as_subscriber(struct client *c)
+{
+	uint8_t channel = (uint8_t)sim_below(c->sim, CHANNELS);
+	bool leaves = c->listens & 1u << channel;
+	if (sim_chance(c->sim, 300)) {
+		bool listens = c->resp == 2 && c->listens;
+		ask(c, "PING", listens ? "*2\r\n$4\r\npong\r\n$0\r\n\r\n" : "+PONG\r\n");
+		return;
+	}
+	c->listens ^= (uint8_t)(1u << channel);
+	uint32_t text =
+	        text_fmt(c, "%c3\r\n$%d\r\n%s\r\n$5\r\nnews%u\r\n:%d\r\n", c->resp == 3 ? '>' : '*', leaves ? 11 : 9,
+	                 leaves ? "unsubscribe" : "subscribe", channel, __builtin_popcount(c->listens));
+	uint32_t number = leaves ? find_membership(c, channel) : add_membership(c, channel);
+	begin(c, leaves ? AWAIT_UNSUBSCRIBED : AWAIT_SUBSCRIBED, number, text);
+	put_words(c, 1, leaves ? "UNSUBSCRIBE" : "SUBSCRIBE");
+	char name[] = {'n', 'e', 'w', 's', (char)('0' + channel), 0};
+	put_word(c, slice_from_str(name));
+}
+
+/* ---- the filler: keys enough for a table to grow, split, shrink and join ------------------------------------- */
+
+static void put_filler_key(struct client *c, uint32_t key)
+{
+	char name[24];
+	put_word(c, slice_of(name, (size_t)snprintf(name, sizeof(name), "{fill}%u", key)));
+}
+
+static void await_filled(struct client *c, uint32_t text)
+{
+	struct slice value = text_bytes(c->history->texts, text);
+	if (!text) {
+		begin(c, AWAIT_TEXT, text_fmt(c, c->resp == 3 ? "_\r\n" : "$-1\r\n"), 0);
+		return;
+	}
+	struct buf reply = {0};
+	buf_printf(&reply, "$%zu\r\n", value.len);
+	buf_append(&reply, value);
+	buf_append(&reply, S("\r\n"));
+	begin(c, AWAIT_TEXT, text_id(c->history->texts, buf_slice(&reply)), 0);
+	buf_fini(&reply);
+}
+
+static void fill_get(struct client *c, uint32_t key)
+{
+	await_filled(c, c->filled[key]);
+	put_words(c, 1, "GET");
+	put_filler_key(c, key);
+}
+
+static void fill_set(struct client *c, uint32_t key, uint32_t n)
+{
+	begin(c, AWAIT_TEXT, text_id(c->history->texts, S("+OK\r\n")), 0);
+	put_words(c, 2 * n, "MSET");
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = (key + i) % FILLER_KEYS;
+		c->filled[at] = draw_value(c);
+		put_filler_key(c, at);
+		put_text(c, c->filled[at]);
+	}
+}
+
+static void fill_delete(struct client *c, uint32_t key, uint32_t n)
+{
+	uint32_t there = 0;
+	for (uint32_t i = 0; i < n; i++)
+		there += c->filled[(key + i) % FILLER_KEYS] != TEXT_NONE;
+	begin(c, AWAIT_TEXT, text_fmt(c, ":%u\r\n", there), 0);
+	put_words(c, n, "DEL");
+	for (uint32_t i = 0; i < n; i++) {
+		put_filler_key(c, (key + i) % FILLER_KEYS);
+		c->filled[(key + i) % FILLER_KEYS] = TEXT_NONE;
+	}
+}
+
+static void ask_as_filler(struct client *c)
+{
+	uint32_t key = (uint32_t)sim_below(c->sim, FILLER_KEYS), n = 1 + (uint32_t)sim_below(c->sim, 30);
+	bool shrinks = c->left < FILLER_OPERATIONS / 3;
+	if (sim_chance(c->sim, 300))
+		fill_get(c, key);
+	else if (sim_chance(c->sim, shrinks ? 800 : 150))
+		fill_delete(c, key, n);
+	else
+		fill_set(c, key, n);
+}
+
+/* ---- the janitor ------------------------------------------------------------------------------------------------ */
+
+static void read_database(struct client *c, uint8_t db)
+{
+	char words[20];
+	snprintf(words, sizeof(words), "SELECT %u", db);
+	ask(c, words, "+OK\r\n");
+	c->db = db;
+	for (uint8_t key = 0; key < c->config->n_keys; key++)
+		ask_step(c, &(struct step){.verb = GET, .db = db, .n = 1, .keys[0] = key});
+}
+
+static void ask_as_janitor(struct client *c)
+{
+	uint32_t stage = c->stage++;
+	if (stage < DATABASES_USED)
+		read_database(c, (uint8_t)stage);
+	else if (stage == DATABASES_USED)
+		ask(c, "FLUSHALL", "+OK\r\n");
+	else
+		ask(c, "DBSIZE", ":0\r\n");
+}
+
+void ask_something(struct client *c, bool only_look)
+{
+	switch (c->role) {
+	case WORKER:
+		ask_as_worker(c, only_look);
+		break;
+	case FILLER:
+		ask_as_filler(c);
+		break;
+	case SUBSCRIBER:
+		ask_as_subscriber(c);
+		break;
+	case JANITOR:
+		ask_as_janitor(c);
+		break;
+	}
+}

@@ -1,0 +1,29 @@
+/* clients.h -- those who use the simulated server: what they ask, and what they note down.
+ *
+ * What      Workers send pipelines of commands on few keys that all share, and write down
+ *           when they asked and what they were told. A filler has many keys of one partition
+ *           to itself, so that it knows each answer beforehand. Subscribers listen. When all
+ *           have done, a janitor reads every key once more, and empties the server.
+ * Replies   Those that are known beforehand are compared as they come; all come in order.
+ */
+#pragma once
+
+#include "tests/sim/history.h"
+
+struct clients;
+
+struct clients *clients_new(const struct config *config, struct sim *sim, struct history *history) must_check;
+void clients_free(struct clients *clients);
+
+/* Lets one client do something; false: none can now. */
+bool clients_step(struct clients *clients);
+uint64_t clients_next_ns(struct clients *clients); /* when one can; UINT64_MAX */
+
+/* Dates the end of what the server has not answered those who left, where `knows` says that
+ * it has forgotten them. */
+void clients_bury(struct clients *clients, bool (*knows)(void *arg, int fd), void *arg);
+
+bool clients_are_done(const struct clients *clients);
+uint32_t clients_awaiting(const struct clients *clients);   /* replies */
+const char *clients_failure(const struct clients *clients); /* NULL: none */
+void clients_print(const struct clients *clients, FILE *to);

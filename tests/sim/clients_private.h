@@ -1,0 +1,64 @@
+/* clients_private.h -- one client; what clients.c and ask.c share. */
+#pragma once
+
+#include "tests/sim/clients.h"
+
+enum { FILLER_OPERATIONS = 120, JANITOR_OPERATIONS = DATABASES_USED + 2 };
+
+enum role { WORKER, FILLER, SUBSCRIBER, JANITOR };
+
+/* What a reply is to be. */
+enum awaits {
+	AWAIT_TEXT,     /* just that text */
+	AWAIT_ANYTHING, /* but an error */
+	AWAIT_OPERATION,
+	AWAIT_PUBLISHED,
+	AWAIT_SUBSCRIBED,
+	AWAIT_UNSUBSCRIBED,
+};
+
+struct awaited {
+	enum awaits what;
+	uint32_t number; /* of the text, operation, publication or membership */
+	uint32_t text;   /* of a confirmation */
+};
+
+/* Where a request begins in the output. */
+struct mark {
+	size_t at;
+	enum awaits what;
+	uint32_t number;
+};
+
+struct client {
+	struct clients *clients;
+	const struct config *config;
+	struct sim *sim;
+	struct history *history;
+	uint16_t id, session;
+	enum role role;
+	struct sim_client *wire;  /* NULL: not connected */
+	uint32_t left;            /* to ask */
+	uint32_t overlap;         /* replies that may be awaited when more is asked */
+	uint64_t act_ns, read_ns; /* not before */
+	struct buf input;
+	struct buf output; /* to be sent, from output_at on */
+	size_t output_at;
+	struct buf marks; /* of struct mark, those from marks_at on not yet dated */
+	size_t marks_at;
+	struct buf awaited; /* of struct awaited, from awaited_at on */
+	uint32_t awaited_at;
+	bool finishing;                                          /* has said its end, and reads the rest */
+	enum { LEAVE_NOT, LEAVE_BY_RESET, LEAVE_BY_END } leaves; /* when the output is sent */
+	/* As of the last request: */
+	uint8_t resp, db;
+	uint64_t watched;
+	uint8_t listens;              /* to channels, a bit each */
+	uint32_t uniques;             /* values made */
+	uint32_t filled[FILLER_KEYS]; /* the filler's values */
+	uint32_t stage;               /* the janitor's */
+};
+
+/* ask.c: puts requests into the output, and what they await. */
+void ask_something(struct client *client, bool only_look); /* as the client's role is */
+void ask_hello(struct client *client);

@@ -1,0 +1,113 @@
+#include "tests/sim/config.h"
+
+/* Its own generator: the world's begins where this one has nothing to say any more. */
+static uint64_t draw(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15u;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+static uint32_t between(uint64_t *state, uint32_t low, uint32_t high)
+{
+	return low + (uint32_t)(draw(state) % (high - low + 1));
+}
+
+static bool one_in(uint64_t *state, uint32_t n) { return draw(state) % n == 0; }
+
+/* One of a row of values. */
+static uint32_t pick(uint64_t *state, const uint32_t *of, size_t n) { return of[draw(state) % n]; }
+#define PICK(state, ...) pick(state, (const uint32_t[]){__VA_ARGS__}, array_len(((const uint32_t[]){__VA_ARGS__})))
+
+static struct sim_faults draw_faults(uint64_t *s)
+{
+	return (struct sim_faults){
+	        .clock_ns = PICK(s, 20, 100, 2000),
+	        .delay_ns = PICK(s, 0, 1000, 20000, 500000),
+	        .wake_ns = PICK(s, 0, 5000, 50000, 1000000),
+	        .piece_bytes = PICK(s, 4, 40, 4000, 100000),
+	        .receive_bytes = PICK(s, 1, 16, 300, IO_CHUNK_SIZE),
+	        .send_bytes = PICK(s, 3, 50, 5000, 1000000),
+	        .window_bytes = PICK(s, 16, 300, 30000, 1000000),
+	        .chunks = PICK(s, 1, 2, 8, 256),
+	        .held_back = PICK(s, 0, 100, 500),
+	        .stragglers = PICK(s, 0, 500),
+	};
+}
+
+static void draw_mix(uint64_t *s, struct config *c)
+{
+	static const uint32_t usual[MIX_KINDS] = {
+	        [MIX_READ] = 30,  [MIX_WRITE] = 30,  [MIX_COUNT] = 15, [MIX_EDIT] = 15,
+	        [MIX_MANY] = 25,  [MIX_MOVE] = 10,   [MIX_MULTI] = 20, [MIX_SELECT] = 4,
+	        [MIX_GLOBAL] = 3, [MIX_PUBLISH] = 8, [MIX_ECHO] = 10,
+	};
+	for (int kind = 0; kind < MIX_KINDS; kind++)
+		if (kind <= MIX_WRITE || one_in(s, 2))
+			c->mix[kind] = usual[kind] * PICK(s, 1, 1, 4);
+	if (c->has_filler || !one_in(s, 3))
+		c->mix[MIX_GLOBAL] = 0;
+	/* Nobody hears it. */
+	if (c->n_subscribers == 0)
+		c->mix[MIX_PUBLISH] /= 4;
+}
+
+/* Commands over several keys tie their histories together: the more there are, the fewer keys
+ * and clients, or the search for an order would not end. */
+static bool is_tied(const struct config *c)
+{
+	return c->mix[MIX_MANY] + c->mix[MIX_MOVE] + c->mix[MIX_MULTI] + c->mix[MIX_GLOBAL] > 0;
+}
+
+struct config config_draw(uint64_t seed)
+{
+	uint64_t state = seed * 0xd1342543de82ef95u + 1, *s = &state;
+	struct config c = {.seed = seed, .faults = draw_faults(s)};
+	c.n_cores = (uint16_t)PICK(s, 1, 2, 2, 3, 4);
+	c.n_subscribers = (uint16_t)PICK(s, 0, 0, 1, SUBSCRIBERS_MAX);
+	c.has_filler = one_in(s, 3);
+	draw_mix(s, &c);
+	bool tied = is_tied(&c);
+	c.n_clients = (uint16_t)(tied ? PICK(s, 1, 2, 3, 4) : PICK(s, 1, 2, 4, 6));
+	c.n_keys = (uint16_t)(tied ? between(s, 2, 6) : between(s, 1, KEYS_MAX));
+	c.tagged = one_in(s, 3);
+	c.n_operations = PICK(s, 30, 60, 120, 250);
+	/* What may happen at the same time is what makes a search long. */
+	c.pipeline = tied ? between(s, 1, c.n_clients > 1 ? 16u / c.n_clients : 30) : PICK(s, 1, 4, 16, 40);
+	c.long_values = PICK(s, 0, 50, 300);
+	c.huge_values = PICK(s, 0, 0, 0, 20);
+	c.disconnects = PICK(s, 0, 0, 20, 100);
+	c.slow_reader = PICK(s, 0, 0, 300, 900);
+	c.fragments = PICK(s, 0, 200, 800);
+	c.spurious_wakes = PICK(s, 0, 0, 20, 200);
+	c.step_ns = PICK(s, 50, 500, 20000);
+	c.moody = PICK(s, 3, 30, 1000);
+	c.think_ns = PICK(s, 0, 5000, 200000);
+	c.output_limit = PICK(s, 64, 4096, 1048576, 1048576);
+	c.strict = one_in(s, 6);
+	return c;
+}
+
+void config_print(const struct config *c, FILE *to)
+{
+	const struct sim_faults *f = &c->faults;
+	fprintf(to,
+	        "seed %llu: cores %u clients %u subscribers %u filler %d keys %u tagged %d operations %u pipeline %u "
+	        "strict %d\n",
+	        (unsigned long long)c->seed, c->n_cores, c->n_clients, c->n_subscribers, c->has_filler, c->n_keys,
+	        c->tagged, c->n_operations, c->pipeline, c->strict);
+	fprintf(to, "  mix:");
+	for (int kind = 0; kind < MIX_KINDS; kind++)
+		fprintf(to, " %u", c->mix[kind]);
+	fprintf(to,
+	        "; long %u huge %u disconnects %u slow %u fragments %u spurious %u step %u moody %u think %u output "
+	        "%llu\n",
+	        c->long_values, c->huge_values, c->disconnects, c->slow_reader, c->fragments, c->spurious_wakes,
+	        c->step_ns, c->moody, c->think_ns, (unsigned long long)c->output_limit);
+	fprintf(to,
+	        "  faults: clock %u delay %u wake %u piece %u receive %u send %u window %u chunks %u held %u "
+	        "stragglers %u\n",
+	        f->clock_ns, f->delay_ns, f->wake_ns, f->piece_bytes, f->receive_bytes, f->send_bytes, f->window_bytes,
+	        f->chunks, f->held_back, f->stragglers);
+}

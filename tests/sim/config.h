@@ -1,0 +1,56 @@
+/* config.h -- what one seed plays: drawn anew for each, so that every run leaves most things
+ * out and overdoes a few.
+ *
+ * Source    Groce et al., "Swarm Testing", ISSTA 2012.
+ */
+#pragma once
+
+#include "engine/io/sim.h"
+
+#include <stdio.h>
+
+enum { KEYS_MAX = 10, DATABASES_USED = 3, CLIENTS_MAX = 8, SUBSCRIBERS_MAX = 3, CHANNELS = 2, FILLER_KEYS = 600 };
+
+/* What clients ask for, by kind, each with its weight. */
+enum mix {
+	MIX_READ,   /* GET and its kin */
+	MIX_WRITE,  /* SET, GETSET, DEL ... */
+	MIX_COUNT,  /* INCR ... */
+	MIX_EDIT,   /* APPEND, SETRANGE */
+	MIX_MANY,   /* MGET, MSET, MSETNX, DEL of several */
+	MIX_MOVE,   /* RENAME, COPY, MOVE */
+	MIX_MULTI,  /* MULTI .. EXEC, WATCH */
+	MIX_SELECT, /* other databases */
+	MIX_GLOBAL, /* FLUSHDB, FLUSHALL, SWAPDB */
+	MIX_PUBLISH,
+	MIX_ECHO,
+	MIX_KINDS
+};
+
+struct config {
+	uint64_t seed;
+	struct sim_faults faults;
+	uint16_t n_cores;
+	uint16_t n_clients, n_subscribers;
+	bool has_filler; /* a client with many keys of its own in one partition */
+	uint16_t n_keys;
+	bool tagged;             /* keys share hash tags */
+	uint32_t n_operations;   /* of each client */
+	uint32_t pipeline;       /* commands sent together, at most */
+	uint32_t mix[MIX_KINDS]; /* weights */
+	uint32_t long_values;    /* chances in 1000: of a value that may be lent, */
+	uint32_t huge_values;    /* that is lent whatever the limit is, */
+	uint32_t disconnects;    /* that a client leaves in the middle, */
+	uint32_t slow_reader;    /* that one reads little */
+	uint32_t fragments;      /* that a request is sent in several pieces */
+	uint32_t spurious_wakes; /* that a sleeping core looks up for nothing */
+	uint32_t step_ns;        /* time between two steps, at most */
+	uint32_t moody;          /* steps until the scheduler changes its preferences */
+	uint32_t think_ns;       /* between an answer and the next request, at most */
+	uint64_t output_limit;   /* bytes unsent at which a client's input waits */
+	bool strict;             /* the setting pipeline-order */
+};
+
+/* What the seed says. */
+struct config config_draw(uint64_t seed);
+void config_print(const struct config *config, FILE *to);

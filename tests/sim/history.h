@@ -1,0 +1,143 @@
+/* history.h -- what clients asked, and what they were told: the checkers' input.
+ *
+ * Moments are numbers that grow by one with each thing that happens, so that of two moments
+ * one is always earlier.
+ */
+#pragma once
+
+#include "engine/base/buf.h"
+#include "tests/sim/config.h"
+
+/* ---- texts: equal bytes have equal ids --------------------------------------------------- */
+
+struct texts;
+enum { TEXT_NONE = 0 }; /* no value at all */
+
+struct texts *texts_new(void) must_check;
+void texts_free(struct texts *texts);
+uint32_t text_id(struct texts *texts, struct slice bytes);
+struct slice text_bytes(const struct texts *texts, uint32_t id);
+
+/* ---- operations -------------------------------------------------------------------------- */
+
+enum verb {
+	GET,
+	STRLEN,
+	GETRANGE,
+	TYPE,
+	EXISTS,
+	MGET, /* change nothing */
+	SET,
+	SET_NX,
+	SET_XX,
+	SET_GET,
+	SETNX,
+	GETSET,
+	GETDEL,
+	DEL,
+	UNLINK,
+	INCR,
+	DECR,
+	INCRBY,
+	APPEND,
+	SETRANGE,
+	MSET,
+	MSETNX,
+	RENAME,
+	RENAMENX,
+	COPY,
+	MOVE,
+	FLUSHDB,
+	FLUSHALL,
+	SWAPDB,
+	WATCH,
+	UNWATCH,
+	/* or DISCARD */ EXEC,
+	VERBS
+};
+
+enum { STEP_KEYS = 4 };
+
+/* One command as the model sees it. */
+struct step {
+	enum verb verb;
+	uint8_t db, db_to; /* COPY DB, MOVE, SWAPDB */
+	uint8_t n;         /* keys */
+	bool replace;      /* COPY; WATCH: the first since none is watched */
+	uint8_t keys[STEP_KEYS];
+	uint32_t values[STEP_KEYS]; /* texts, one for each key, or the first alone */
+	int64_t number, number_to;  /* INCRBY; offset; range */
+};
+
+static const uint64_t NEVER = UINT64_MAX;
+
+/* A command, or a transaction, on the keys all clients share. */
+struct operation {
+	uint16_t client;
+	uint16_t session;   /* of that client: it may come again */
+	uint8_t resp;       /* 2 or 3 */
+	uint64_t invoked;   /* before the server could see it; NEVER: it was not sent */
+	uint64_t responded; /* after the server has done it; NEVER: maybe not at all, */
+	uint64_t dead;      /* ... and not after this */
+	uint32_t reply;     /* text; TEXT_NONE: not seen */
+	uint32_t n_steps;
+	uint64_t watched;   /* EXEC, UNWATCH: slots watched until then */
+	struct step *steps; /* owned */
+};
+
+/* A message published; its text names its number here. */
+struct publication {
+	uint16_t client, session;
+	uint8_t channel;
+	uint64_t invoked, responded;
+	int64_t receivers;   /* as the publisher was told */
+	uint32_t operations; /* of the history, when it was asked: those of its session come before it */
+};
+
+/* A subscriber listens to a channel: asked, confirmed; asked to end it, or gone. */
+struct membership {
+	uint16_t client, session;
+	uint8_t channel;
+	uint64_t asked, confirmed, left, left_confirmed;
+	bool broke; /* the connection ended so that messages may be lost */
+};
+
+/* A message that came, in the order they came in. */
+struct delivery {
+	uint16_t client, session;
+	uint8_t channel;
+	uint32_t publication;
+	uint64_t moment;
+};
+
+struct history {
+	struct texts *texts;
+	struct buf operations; /* of struct operation, in the order of `invoked` within a session */
+	struct buf publications, memberships, deliveries;
+	uint64_t moment;
+};
+
+void history_init(struct history *history);
+void history_fini(struct history *history);
+uint64_t history_moment(struct history *history);
+
+/* Adds an operation with room for its steps; its number. */
+uint32_t history_add(struct history *history, uint32_t n_steps);
+struct operation *history_at(const struct history *history, uint32_t number);
+uint32_t history_count(const struct history *history);
+
+/* "c2.0 [120, 133] MSET k0=... -> +OK" */
+void operation_print(const struct history *history, const struct operation *operation, FILE *to);
+
+/* ---- keys -------------------------------------------------------------------------------- */
+
+/* The name of a shared key; `out` has room for 16. */
+void key_name(const struct config *config, uint8_t key, char *out);
+
+/* The bit of a key in a database, in sets of them. */
+static inline uint64_t slot_bit(uint8_t db, uint8_t key) { return 1ull << (db * KEYS_MAX + key); }
+static_assert(DATABASES_USED * KEYS_MAX <= 64, "sets of keys are words");
+
+/* All that an operation reads or writes. */
+uint64_t operation_slots(const struct operation *operation);
+bool operation_is_barrier(const struct operation *operation);

@@ -1,0 +1,157 @@
+/* The simulator's program.
+ *
+ *   sim --seed S            one seed, loudly
+ *   sim --from A --seeds N  a row of seeds; each is run in a child, so that one that stops
+ *                           the program is told like any other. Each twentieth runs twice.
+ *   --failures N            ends with the Nth failure
+ *   --seconds T             ends after that time
+ *
+ * The last line is `N passed, N failed, N skipped`.
+ */
+#include "kernels/cpu.h"
+#include "query/commands/command.h"
+#include "tests/sim/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TWICE_EVERY = 20, FAILURES_MAX = 20 };
+
+/* What child and parent both see. */
+struct shared {
+	uint64_t next; /* the seed to run, or that runs */
+	uint64_t passed, failed;
+	uint64_t operations, steps, search_steps, search_steps_most, virtual_ns;
+};
+
+struct arguments {
+	uint64_t from, seeds, seed, seconds, failures;
+	bool one;
+};
+
+static double seconds_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static bool run_one(uint64_t seed, const struct command_index *index, struct shared *shared)
+{
+	struct outcome outcome = run_seed(seed, index, false, stdout);
+	bool passed = outcome.passed;
+	if (passed && seed % TWICE_EVERY == 0) {
+		struct outcome again = run_seed(seed, index, false, stdout);
+		if (again.trace != outcome.trace) {
+			printf("seed %llu: two runs differ\n", (unsigned long long)seed);
+			passed = false;
+		}
+	}
+	shared->operations += outcome.operations;
+	shared->steps += outcome.steps;
+	shared->virtual_ns += outcome.virtual_ns;
+	shared->search_steps += outcome.search_steps;
+	if (outcome.search_steps > shared->search_steps_most)
+		shared->search_steps_most = outcome.search_steps;
+	return passed;
+}
+
+static void child_run(const struct arguments *arguments, struct shared *shared, double until)
+{
+	const struct command_index *index = command_index_new();
+	uint64_t end = arguments->from + arguments->seeds;
+	while (shared->next < end && (until == 0 || seconds_now() < until)) {
+		bool passed = run_one(shared->next, index, shared);
+		fflush(stdout);
+		if (!passed)
+			_exit(1); /* what the failed run left behind goes with us */
+		shared->passed++;
+		shared->next++;
+	}
+	command_index_free((struct command_index *)index);
+}
+
+static int run_row(const struct arguments *arguments)
+{
+	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	double start = seconds_now(), until = arguments->seconds ? start + (double)arguments->seconds : 0;
+	uint64_t end = arguments->from + arguments->seeds;
+	shared->next = arguments->from;
+	while (shared->next < end && (until == 0 || seconds_now() < until)) {
+		fflush(stdout);
+		pid_t child = fork();
+		if (child == 0) {
+			child_run(arguments, shared, until);
+			exit(0); /* leaks are looked for here */
+		}
+		int status;
+		waitpid(child, &status, 0);
+		if (status == 0)
+			continue;
+		if (WIFSIGNALED(status))
+			printf("seed %llu: stopped by signal %d\n", (unsigned long long)shared->next, WTERMSIG(status));
+		else if (shared->next == end)
+			printf("at the end: exit %d\n", WEXITSTATUS(status));
+		shared->failed++;
+		shared->next++;
+		if (shared->failed >= arguments->failures)
+			break;
+	}
+	double took = seconds_now() - start;
+	uint64_t n = shared->passed + shared->failed;
+	printf("%llu seeds in %.1f s (%.0f a second), %llu operations, %llu steps, %.1f s of virtual time, "
+	       "%llu steps of search (at most %llu)\n",
+	       (unsigned long long)n, took, (double)n / took, (unsigned long long)shared->operations,
+	       (unsigned long long)shared->steps, (double)shared->virtual_ns / 1e9,
+	       (unsigned long long)shared->search_steps, (unsigned long long)shared->search_steps_most);
+	printf("%llu passed, %llu failed, 0 skipped\n", (unsigned long long)shared->passed,
+	       (unsigned long long)shared->failed);
+	return shared->failed > 0;
+}
+
+static uint64_t number_behind(int argc, char **argv, const char *name, uint64_t otherwise)
+{
+	for (int i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], name) == 0)
+			return strtoull(argv[i + 1], NULL, 10);
+	return otherwise;
+}
+
+static bool is_said(int argc, char **argv, const char *name)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], name) == 0)
+			return true;
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments = {
+	        .one = is_said(argc, argv, "--seed"),
+	        .seed = number_behind(argc, argv, "--seed", 0),
+	        .from = number_behind(argc, argv, "--from", 1),
+	        .seeds = number_behind(argc, argv, "--seeds", 100),
+	        .seconds = number_behind(argc, argv, "--seconds", 0),
+	        .failures = number_behind(argc, argv, "--failures", FAILURES_MAX),
+	};
+	kernels_init(cpu_features());
+	if (!arguments.one)
+		return run_row(&arguments);
+	struct command_index *index = command_index_new();
+	struct outcome outcome = run_seed(arguments.seed, index, true, stdout);
+	printf("%s: trace %016llx, %llu steps, %u operations, %llu steps of search, %.3f ms of virtual time\n",
+	       outcome.passed ? "passed" : outcome.kind, (unsigned long long)outcome.trace,
+	       (unsigned long long)outcome.steps, outcome.operations, (unsigned long long)outcome.search_steps,
+	       (double)outcome.virtual_ns / 1e6);
+	printf("%d passed, %d failed, 0 skipped\n", outcome.passed, !outcome.passed);
+	fflush(stdout);
+	if (!outcome.passed)
+		_exit(1);
+	command_index_free(index);
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* model.h -- what the commands mean, one at a time, on a few keys: the oracle.
+ *
+ * Source    The behaviour of Redis 7.2, for strings without expiry.
+ */
+#pragma once
+
+#include "tests/sim/history.h"
+
+/* All keys, and who watches which. */
+struct state {
+	uint32_t values[DATABASES_USED * KEYS_MAX]; /* texts */
+	uint16_t sessions[CLIENTS_MAX];             /* whose watches these are: */
+	uint64_t watched[CLIENTS_MAX];              /* slots */
+	uint64_t broken[CLIENTS_MAX];               /* those changed since */
+	uint64_t doubtful[CLIENTS_MAX];             /* a database was emptied or swapped: either is right */
+};
+
+struct model {
+	struct texts *texts;
+	struct buf said, value; /* at work */
+};
+
+void model_fini(struct model *model);
+
+/* Does the operation; whether its reply is what it would have been. A reply not seen is
+ * always right. If not, the state is of no use any more. */
+bool model_explains(struct model *model, struct state *state, const struct operation *operation);

@@ -1,0 +1,151 @@
+#include "tests/sim/run.h"
+
+#include "tests/sim/check.h"
+#include "tests/sim/clients.h"
+#include "tests/sim/listen.h"
+#include "tests/sim/world.h"
+
+enum { VERIFY_EVERY = 2000, BURY_EVERY = 8, STEPS_MAX = 20 * 1000 * 1000 };
+static const uint64_t SEARCH_STEPS_MAX = 3 * 1000 * 1000;
+
+struct run {
+	struct config config;
+	struct history history;
+	struct sim *sim;
+	struct world *world;
+	struct clients *clients;
+	struct outcome outcome;
+	FILE *to;
+};
+
+static void fail(struct run *run, const char *kind, const char *why)
+{
+	if (run->outcome.kind)
+		return;
+	run->outcome.kind = kind;
+	fprintf(run->to, "seed %llu: %s: %s\n", (unsigned long long)run->config.seed, kind, why);
+}
+
+/* All sleep: time leaps to whatever is next. False: nothing ever will be. */
+static bool leap(struct run *run)
+{
+	uint64_t now_ns = sim_now_ns(run->sim), world_ns = world_next_ns(run->world);
+	uint64_t next_ns = clients_next_ns(run->clients);
+	next_ns = world_ns < next_ns ? world_ns : next_ns;
+	if (next_ns == UINT64_MAX)
+		return false;
+	sim_pass_ns(run->sim, next_ns > now_ns ? next_ns - now_ns : 1);
+	return true;
+}
+
+static bool knows(void *world, int fd) { return world_has_connection(world, fd); }
+
+/* Somebody does something. False: nobody ever will by himself. */
+static bool step(struct run *run)
+{
+	run->outcome.steps++;
+	if (run->outcome.steps % VERIFY_EVERY == 0)
+		world_verify(run->world);
+	if (run->outcome.steps % BURY_EVERY == 0)
+		clients_bury(run->clients, knows, run->world);
+	bool clients_first = sim_chance(run->sim, 300);
+	if (clients_first && clients_step(run->clients))
+		return true;
+	return world_step(run->world) || (!clients_first && clients_step(run->clients)) || leap(run);
+}
+
+static bool goes_on(struct run *run)
+{
+	if (clients_failure(run->clients)) {
+		fail(run, "reply", clients_failure(run->clients));
+		return false;
+	}
+	if (run->outcome.steps > STEPS_MAX) {
+		fail(run, "endless", "it never comes to rest");
+		return false;
+	}
+	return true;
+}
+
+static bool serve(struct run *run)
+{
+	while (!clients_are_done(run->clients)) {
+		if (!goes_on(run))
+			return false;
+		if (step(run))
+			continue;
+		fail(run, "hang", "all sleep, and clients still wait");
+		clients_print(run->clients, run->to);
+		world_print(run->world, run->to);
+		return false;
+	}
+	while (goes_on(run) && step(run))
+		; /* what they left behind */
+	return !run->outcome.kind;
+}
+
+static void check_rest(struct run *run)
+{
+	char why[200];
+	world_verify(run->world);
+	if (!world_is_clean(run->world, why, sizeof(why)))
+		fail(run, "left over", why);
+}
+
+static void stop(struct run *run)
+{
+	world_drain(run->world);
+	while (goes_on(run) && step(run))
+		;
+	if (world_connections(run->world) > 0)
+		fail(run, "drain", "connections are left");
+	world_stop(run->world);
+	while (!world_has_stopped(run->world) && goes_on(run))
+		if (!step(run)) {
+			fail(run, "stop", "a core does not stop");
+			return;
+		}
+}
+
+static void check_replies(struct run *run)
+{
+	if (!check_deliveries(&run->history, run->to))
+		fail(run, "delivery", "see above");
+	deliveries_date(&run->history);
+	struct checked checked = check_history(&run->history, SEARCH_STEPS_MAX, run->to);
+	run->outcome.search_steps = checked.steps;
+	if (checked.verdict == NOT_LINEARIZABLE)
+		fail(run, "order", "see above");
+	else if (checked.verdict == TOO_HARD)
+		fail(run, "too hard", "see above");
+}
+
+struct outcome run_seed(uint64_t seed, const struct command_index *index, bool loud, FILE *to)
+{
+	struct run run = {.config = config_draw(seed), .to = to};
+	if (loud)
+		config_print(&run.config, to);
+	run.sim = sim_new(seed, &run.config.faults);
+	history_init(&run.history);
+	run.world = world_new(&run.config, run.sim, index);
+	run.clients = clients_new(&run.config, run.sim, &run.history);
+	if (serve(&run)) {
+		check_rest(&run);
+		stop(&run);
+		check_replies(&run);
+	}
+	if (run.outcome.kind && !loud)
+		config_print(&run.config, to);
+	run.outcome.passed = !run.outcome.kind;
+	run.outcome.trace = sim_trace(run.sim);
+	run.outcome.virtual_ns = sim_now_ns(run.sim);
+	run.outcome.operations = history_count(&run.history);
+	/* After a failure the server is in the middle of something, and cannot be taken apart. */
+	if (run.outcome.passed) {
+		clients_free(run.clients);
+		world_free(run.world);
+		sim_free(run.sim);
+	}
+	history_fini(&run.history);
+	return run.outcome;
+}

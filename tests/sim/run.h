@@ -1,0 +1,20 @@
+/* run.h -- one seed, from the first connection to the last check. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct command_index;
+
+struct outcome {
+	bool passed;
+	const char *kind; /* of failure: "hang", "reply", "order" ...; else NULL */
+	uint64_t trace;   /* the same for the same seed */
+	uint64_t steps, virtual_ns;
+	uint32_t operations;
+	uint64_t search_steps;
+};
+
+/* Tells `to` what is wrong, if something is; everything, if `loud`. */
+struct outcome run_seed(uint64_t seed, const struct command_index *index, bool loud, FILE *to);

@@ -1,0 +1,304 @@
+#include "tests/sim/world.h"
+
+#include "engine/config/settings.h"
+#include "engine/core/fiber.h"
+#include "engine/core/reactor.h"
+#include "engine/log/log.h"
+#include "engine/memory/memory.h"
+#include "engine/metrics/metrics.h"
+#include "engine/net/network.h"
+#include "protocols/resp/resp.h"
+#include "query/commands/commands.h"
+#include "query/session/round.h"
+#include "storage/keyspace/keyspace.h"
+#include "storage/locks/locks.h"
+
+#include <stdatomic.h>
+
+/* One core: where its loop stands, and how gladly the scheduler lets it run. */
+struct player {
+	struct core *core;
+	enum reactor_stage stage;
+	uint32_t weight;
+	struct errand drain, cut, stop;
+};
+
+struct world {
+	const struct config *config;
+	struct sim *sim;
+	struct settings *settings;
+	struct machine *machine;
+	uint64_t hash_seed;
+	uint32_t mood_left; /* steps */
+	struct player players[CORES_MAX];
+};
+
+/* ---- making and unmaking: as protocols/serve.c does ------------------------------------ */
+
+static struct core *core_make(struct world *world, uint16_t id, const struct command_index *index)
+{
+	struct core *core = core_new(world->machine, id, sim_io_new(world->sim));
+	core->settings = world->settings;
+	core->metrics = metrics_new();
+	reactor_set_poll(core, REACTOR_POLL_NEVER);
+	core->shard = shard_new(core, world->hash_seed);
+	core->commands = commands_new(core, index);
+	core->commands->rounds = rounds_new(core);
+	commands_follow_settings(core);
+	core->network = network_new(core);
+	return core;
+}
+
+static void core_unmake(struct core *core)
+{
+	struct io *io = core->io;
+	core_set_current(core);
+	network_free(core->network);
+	rounds_free(core->commands->rounds);
+	commands_free(core->commands);
+	shard_free(core->shard);
+	memory_free(core->metrics);
+	core_free(core);
+	io_free(io);
+}
+
+static void ignore_stop(struct machine *machine) {}
+
+struct world *world_new(const struct config *config, struct sim *sim, const struct command_index *index)
+{
+	struct world *world = memory_zalloc(sizeof(*world));
+	world->config = config;
+	world->sim = sim;
+	world->settings = settings_new();
+	world->settings->client_output_soft_limit = config->output_limit;
+	world->settings->pipeline_order = config->strict;
+	world->hash_seed = sim_random(sim);
+	world->machine = machine_new(config->n_cores);
+	world->machine->stop = ignore_stop;
+	atomic_store(&world->machine->log_level, LOG_NOTHING);
+	for (uint16_t id = 0; id < config->n_cores; id++)
+		world->players[id].core = core_make(world, id, index);
+	struct listen_address where = {.protocol = &resp_protocol, .address = "127.0.0.1", .port = WORLD_PORT};
+	int result = network_listen(world->players[0].core, &where, NULL);
+	assert(result == 0);
+	return world;
+}
+
+void world_free(struct world *world)
+{
+	if (!world)
+		return;
+	for (uint16_t id = 0; id < world->config->n_cores; id++)
+		core_unmake(world->players[id].core);
+	machine_free(world->machine);
+	settings_free(world->settings);
+	memory_free(world);
+}
+
+struct core *world_core(struct world *world, uint16_t id) { return world->players[id].core; }
+
+/* ---- steps ------------------------------------------------------------------------------- */
+
+static bool is_ready(struct world *world, const struct player *player)
+{
+	if (player->stage == REACTOR_STOPPED)
+		return false;
+	if (player->stage != REACTOR_SLEEP)
+		return true;
+	return sim_io_due(player->core->io) || timer_wheel_next_ns(&player->core->timers) <= sim_now_ns(world->sim);
+}
+
+/* For a while some cores are fast, some slow, and some do not run at all. */
+static void change_mood(struct world *world)
+{
+	static const uint32_t weights[] = {0, 1, 1, 8, 64};
+	world->mood_left = 1 + (uint32_t)sim_below(world->sim, world->config->moody);
+	for (uint16_t id = 0; id < world->config->n_cores; id++)
+		world->players[id].weight = weights[sim_below(world->sim, array_len(weights))];
+}
+
+static struct player *choose(struct world *world)
+{
+	struct player *ready[CORES_MAX];
+	uint32_t n = 0, total = 0;
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		struct player *player = &world->players[id];
+		if (!is_ready(world, player))
+			continue;
+		ready[n++] = player;
+		total += player->weight;
+	}
+	if (n == 0)
+		return NULL;
+	if (total == 0)
+		return ready[sim_below(world->sim, n)];
+	uint64_t at = sim_below(world->sim, total);
+	for (uint32_t i = 0;; i++) {
+		if (at < ready[i]->weight)
+			return ready[i];
+		at -= ready[i]->weight;
+	}
+}
+
+static struct player *anyone(struct world *world)
+{
+	struct player *player = &world->players[sim_below(world->sim, world->config->n_cores)];
+	return player->stage == REACTOR_STOPPED ? NULL : player;
+}
+
+bool world_step(struct world *world)
+{
+	if (world->mood_left-- == 0)
+		change_mood(world);
+	struct player *player = choose(world);
+	if (!player)
+		return false;
+	if (sim_chance(world->sim, world->config->spurious_wakes)) {
+		struct player *other = anyone(world);
+		player = other ? other : player;
+	}
+	sim_note(world->sim, player->core->id * 8u + player->stage);
+	sim_pass_ns(world->sim, sim_below(world->sim, world->config->step_ns) + 1);
+	core_set_current(player->core);
+	player->stage = reactor_step(player->core);
+	core_set_current(NULL);
+	return true;
+}
+
+uint64_t world_next_ns(struct world *world)
+{
+	uint64_t next_ns = UINT64_MAX;
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		struct player *player = &world->players[id];
+		if (player->stage == REACTOR_STOPPED)
+			continue;
+		uint64_t io_ns = sim_io_next_ns(player->core->io);
+		uint64_t timer_ns = timer_wheel_next_ns(&player->core->timers);
+		next_ns = io_ns < next_ns ? io_ns : next_ns;
+		next_ns = timer_ns < next_ns ? timer_ns : next_ns;
+	}
+	return next_ns;
+}
+
+/* ---- the end ----------------------------------------------------------------------------- */
+
+static void do_drain(struct core *core, struct errand *errand) { network_drain(core); }
+static void do_cut(struct core *core, struct errand *errand) { network_cut(core); }
+static void do_stop(struct core *core, struct errand *errand) { core->stopped = true; }
+
+void world_drain(struct world *world)
+{
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		world->players[id].drain.run = do_drain;
+		core_errand(world->players[id].core, &world->players[id].drain);
+	}
+}
+
+void world_cut(struct world *world)
+{
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		world->players[id].cut.run = do_cut;
+		core_errand(world->players[id].core, &world->players[id].cut);
+	}
+}
+
+void world_stop(struct world *world)
+{
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		world->players[id].stop.run = do_stop;
+		core_errand(world->players[id].core, &world->players[id].stop);
+	}
+}
+
+struct search {
+	int fd;
+	bool found;
+};
+
+static void look_at(void *arg, struct connection *c)
+{
+	struct search *search = arg;
+	search->found |= c->socket.fd == search->fd;
+}
+
+bool world_has_connection(struct world *world, int fd)
+{
+	struct search search = {.fd = fd, .found = sim_fd_is_known(world->sim, fd)};
+	for (uint16_t id = 0; id < world->config->n_cores && !search.found; id++)
+		network_each(world->players[id].core, look_at, &search);
+	return search.found;
+}
+
+uint32_t world_connections(const struct world *world)
+{
+	uint32_t n = 0;
+	for (uint16_t id = 0; id < world->config->n_cores; id++)
+		n += network_connections(world->players[id].core);
+	return n;
+}
+
+bool world_has_stopped(const struct world *world)
+{
+	for (uint16_t id = 0; id < world->config->n_cores; id++)
+		if (world->players[id].stage != REACTOR_STOPPED)
+			return false;
+	return true;
+}
+
+void world_verify(struct world *world)
+{
+	for (uint16_t id = 0; id < world->config->n_cores; id++)
+		shard_verify(world->players[id].core->shard);
+}
+
+static void show_connection(void *arg, struct connection *c)
+{
+	fprintf(arg, "    client %llu: input %zu, chunk %d, waiting %zu, unsent %zu, sending %zu,%s%s%s%s%s%s%s\n",
+	        (unsigned long long)c->id, connection_input(c).len, c->chunk.ptr != NULL,
+	        c->waiting.len / sizeof(struct io_chunk), connection_unsent(c), c->sending.len,
+	        c->blocked ? " blocked" : "", c->choked ? " choked" : "", c->paused ? " paused" : "",
+	        c->ended ? " ended" : "", c->closing ? " closing" : "", c->dead ? " dead" : "",
+	        c->iov ? " in flight" : "");
+}
+
+void world_print(struct world *world, FILE *to)
+{
+	static const char *const stages[] = {"works", "arms", "checks", "sleeps", "has stopped"};
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		struct player *player = &world->players[id];
+		fprintf(to, "  core %u %s; chunks out %u, fibers %u, locks %s\n", id, stages[player->stage],
+		        sim_io_chunks_out(player->core->io), fiber_pool_living(player->core->fibers),
+		        locks_at_rest(player->core->shard->locks) ? "at rest" : "taken");
+		network_each(player->core, show_connection, to);
+	}
+}
+
+static const char *left_over(const struct core *core)
+{
+	const struct shard *shard = core->shard;
+	if (!locks_at_rest(shard->locks))
+		return "a lock";
+	if (fiber_pool_living(core->fibers) > 0)
+		return "a fiber";
+	if (shard->counters.lent > 0)
+		return "a value in loan";
+	if (sim_io_chunks_out(core->io) > 0)
+		return "a received chunk";
+	if (core->commands->n_sessions > 0)
+		return "a session";
+	if (shard_memory(shard) > 0)
+		return "memory of keys";
+	return NULL;
+}
+
+bool world_is_clean(struct world *world, char *why, size_t why_size)
+{
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		const char *what = left_over(world->players[id].core);
+		if (!what)
+			continue;
+		snprintf(why, why_size, "core %u still has %s", id, what);
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,42 @@
+/* world.h -- one server on simulated I/O: its cores step in turn, in one thread.
+ *
+ * What      The real reactors, rings, fibers, network, commands and shards. Between any two
+ *           stages of a core's loop others may run. A core that sleeps runs again when it
+ *           was woken, something is due for it, or its timer is; sometimes for nothing.
+ */
+#pragma once
+
+#include "engine/core/core.h"
+#include "tests/sim/config.h"
+
+enum { WORLD_PORT = 6379 };
+
+struct world;
+struct command_index;
+
+struct world *world_new(const struct config *config, struct sim *sim, const struct command_index *index) must_check;
+void world_free(struct world *world);
+
+/* Lets one core make one step; false: all sleep, and nothing is due for any. */
+bool world_step(struct world *world);
+
+/* When a core that sleeps will next have something to do; UINT64_MAX: never by itself. */
+uint64_t world_next_ns(struct world *world);
+
+struct core *world_core(struct world *world, uint16_t id);
+
+/* As at the end of the server: asks, then cuts, then ends; step until world_is_quiet(). */
+void world_drain(struct world *world);
+void world_cut(struct world *world);
+void world_stop(struct world *world);
+bool world_has_connection(struct world *world, int fd); /* or will have */
+uint32_t world_connections(const struct world *world);
+bool world_has_stopped(const struct world *world);
+
+/* Walks the structures of all shards. */
+void world_verify(struct world *world);
+
+void world_print(struct world *world, FILE *to);
+
+/* Of a server that nobody uses and that has no keys: is there anything left? Says what. */
+bool world_is_clean(struct world *world, char *why, size_t why_size);
