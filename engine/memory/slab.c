@@ -44,9 +44,11 @@ struct slab {
 	uint64_t used;
 	uint64_t mapped;
 	struct region_source *source;
-	struct region *spare; /* one empty region is kept, lest a shard at the border maps and unmaps */
+	uint32_t n_empty; /* regions */
+	void (*tell_empty)(void *arg);
+	void *tell_arg;
 	struct link regions;
-	struct link free_regions;
+	struct link free_regions; /* empty ones last */
 	struct link classes[CLASSES];
 };
 
@@ -100,14 +102,16 @@ void slab_free(struct slab *slab)
 	if (!slab)
 		return;
 	assert(slab->used == 0);
-	if (slab->spare)
-		region_unmap(slab, slab->spare);
+	while (!list_empty(&slab->regions))
+		region_unmap(slab, container_of(slab->regions.next, struct region, link));
 	assert(slab->mapped == 0);
 	region_source_free(slab->source);
 	memory_free(slab);
 }
 
 /* ---- spans ---------------------------------------------------------------------- */
+
+static bool region_empty(const struct region *region) { return region->free_spans == UINT32_MAX; }
 
 static struct region *region_new(struct slab *slab)
 {
@@ -118,7 +122,7 @@ static struct region *region_new(struct slab *slab)
 	slab->mapped += REGION_SIZE;
 	list_push_back(&slab->regions, &region->link);
 	list_push_back(&slab->free_regions, &region->free_link);
-	slab->spare = region;
+	slab->n_empty++;
 	return region;
 }
 
@@ -146,10 +150,9 @@ static struct span *span_take(struct slab *slab, unsigned class)
 	struct region *region = list_empty(&slab->free_regions)
 	                                ? region_new(slab)
 	                                : container_of(slab->free_regions.next, struct region, free_link);
+	slab->n_empty -= region_empty(region);
 	unsigned at = (unsigned)__builtin_ctz(region->free_spans);
 	region->free_spans &= region->free_spans - 1;
-	if (region == slab->spare)
-		slab->spare = NULL;
 	if (!region->free_spans)
 		region_is_full(region);
 	if (__builtin_popcount(region->free_spans) == SPANS_AHEAD && region->free_link.next == region->free_link.prev)
@@ -166,15 +169,33 @@ static struct span *span_take(struct slab *slab, unsigned class)
 static void span_give(struct slab *slab, struct region *region, struct span *span)
 {
 	list_remove(&span->link);
-	if (!region->free_spans)
-		list_push_back(&slab->free_regions, &region->free_link);
 	region->free_spans |= 1u << (span - region->spans);
-	if (region->free_spans != UINT32_MAX)
+	if (!link_linked(&region->free_link))
+		list_push_front(&slab->free_regions, &region->free_link);
+	if (!region_empty(region))
 		return;
-	if (slab->spare)
-		region_unmap(slab, region);
-	else
-		slab->spare = region;
+	list_remove(&region->free_link);
+	list_push_back(&slab->free_regions, &region->free_link);
+	if (++slab->n_empty > 1 && slab->tell_empty)
+		slab->tell_empty(slab->tell_arg);
+}
+
+/* One is kept, lest a shard at the border maps and unmaps. */
+bool slab_can_trim(const struct slab *slab) { return slab->n_empty > 1; }
+
+bool slab_trim(struct slab *slab)
+{
+	if (!slab_can_trim(slab))
+		return false;
+	region_unmap(slab, container_of(slab->free_regions.prev, struct region, free_link));
+	slab->n_empty--;
+	return slab_can_trim(slab);
+}
+
+void slab_tell_empty(struct slab *slab, void (*empty)(void *arg), void *arg)
+{
+	slab->tell_empty = empty;
+	slab->tell_arg = arg;
 }
 
 static bool span_full(const struct span *span)
@@ -311,15 +332,17 @@ void slab_verify(const struct slab *slab)
 	if (slab->backing == SLAB_PLAIN)
 		return;
 	uint64_t used = 0, mapped = 0;
+	uint32_t n_empty = 0;
 	list_each (link, &slab->regions) {
 		struct region *region = container_of(link, struct region, link);
 		assert(link_linked(&region->free_link) == (region->free_spans != 0));
-		assert(region->free_spans != UINT32_MAX || region == slab->spare);
+		n_empty += region_empty(region);
 		for (unsigned at = 0; at < SPANS; at++)
 			if (!(region->free_spans >> at & 1))
 				used += span_verify(region, &region->spans[at]);
 		mapped += REGION_SIZE;
 	}
+	assert(slab->n_empty == n_empty);
 	/* Blocks above SLAB_SMALL_MAX lie outside, and are mapped as they are used. */
 	assert(slab->used >= used);
 	assert(slab->mapped - mapped == slab->used - used);

@@ -2,19 +2,18 @@
  *
  * What      Blocks by size class: every 8 bytes up to 128, then eight steps for each
  *           doubling (12.5 %) up to SLAB_SMALL_MAX. A class takes 64 KiB spans out of
- *           2 MiB huge-page regions; an empty span serves any class, an empty region goes
- *           back to the system. Larger blocks come from memory.h, huge ones from os_map().
- * Frees     Sized: the caller knows what it asked for, so blocks carry no header.
- * Align     A block whose rounded size is a multiple of 128 lies on a multiple of 128;
- *           every block on a multiple of 8.
- * Owner     One core; no locks.
- * Errors    None: shard_admit() keeps within maxmemory; exhaustion ends the process.
- * Source    Bonwick, "The Slab Allocator", USENIX Summer 1994.
+ *           2 MiB huge-page regions; an empty span serves any class; empty regions wait
+ *           for slab_trim(), since giving one back takes time. Larger blocks come from memory.h, huge ones from
+ * os_map(). Frees     Sized: the caller knows what it asked for, so blocks carry no header. Align     A block whose
+ * rounded size is a multiple of 128 lies on a multiple of 128; every block on a multiple of 8. Owner     One core; no
+ * locks. Errors    None: shard_admit() keeps within maxmemory; exhaustion ends the process. Source    Bonwick, "The
+ * Slab Allocator", USENIX Summer 1994.
  */
 #pragma once
 
 #include "engine/base/compiler.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +42,12 @@ void slab_give(struct slab *slab, void *block, size_t size);
 /* Gives back the tail of a huge block: of `size` bytes, the first `keep` stay. Lets a caller
  * free in slices what would be slow to free at once. `keep` is a multiple of 2 MiB. */
 void slab_cut(struct slab *slab, void *block, size_t size, size_t keep);
+
+/* Gives one empty region back to the system, if there are more than one; true if there still
+ * are. `empty` is told when there is one. */
+bool slab_trim(struct slab *slab);
+bool slab_can_trim(const struct slab *slab);
+void slab_tell_empty(struct slab *slab, void (*empty)(void *arg), void *arg);
 
 uint64_t slab_used(const struct slab *slab);   /* by blocks, rounding included */
 uint64_t slab_mapped(const struct slab *slab); /* asked from below */

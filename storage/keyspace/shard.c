@@ -32,6 +32,8 @@ static enum slab_backing backing_for(const struct core *core)
 #endif
 }
 
+static void region_empty(void *arg) { background_wake(arg); }
+
 struct shard *shard_new(struct core *core, uint64_t hash_seed)
 {
 	struct shard *shard = memory_zalloc(sizeof(*shard));
@@ -48,6 +50,7 @@ struct shard *shard_new(struct core *core, uint64_t hash_seed)
 	list_init(&tables->blocks);
 	tables->random = hash_seed;
 	background_init(shard);
+	slab_tell_empty(shard->slab, region_empty, shard);
 	return shard;
 }
 
@@ -85,6 +88,7 @@ enum {
 	ENTRY_NS = 25,      /* to see one entry and its object, when prefetched */
 	EVICTIONS_MAX = 16, /* in one admission */
 	EVICTION_COST = 40,
+	TRIM_COST = 2000, /* of giving a region back */
 };
 
 static bool over_limit(const struct shard *shard)
@@ -98,13 +102,15 @@ bool shard_background(struct shard *shard, uint64_t budget_ns, uint64_t *next_ns
 	int64_t budget = (int64_t)(budget_ns / ENTRY_NS) + 1;
 	budget = free_run(shard, budget);
 	budget = expiry_run(shard, budget);
+	for (; budget > 0 && slab_can_trim(shard->slab); budget -= TRIM_COST)
+		slab_trim(shard->slab);
 	bool evicting = false;
 	for (; budget > 0 && over_limit(shard); budget -= EVICTION_COST) {
 		evicting = evict_one(shard);
 		if (!evicting)
 			break;
 	}
-	if (free_is_due(shard) || expiry_is_due(shard) || (evicting && over_limit(shard)))
+	if (free_is_due(shard) || expiry_is_due(shard) || slab_can_trim(shard->slab) || (evicting && over_limit(shard)))
 		return true;
 	int64_t next_ms = expiry_next_ms(shard);
 	uint64_t now_ns = shard->core ? shard->core->now_ns : 0;
