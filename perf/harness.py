@@ -32,6 +32,7 @@ def arguments(meaning, **more):
         else:
             parser.add_argument(flag, type=type(default), default=default, help=text)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that what was started is ended
     options.bench = options.bench or options.orbit
     for program in (options.orbit, options.bench):
         if not Path(program).exists():
@@ -126,8 +127,12 @@ class Wire:
         return rest.decode()
 
 
-def forbid_huge_pages():
-    ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE
+def prepare_server(small_pages):
+    """Runs in the child: it must not outlive us, however we end."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if small_pages:
+        prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE
 
 
 class Server:
@@ -142,7 +147,7 @@ class Server:
         # taskset becomes the server: the pid is the same.
         self.process = subprocess.Popen(["taskset", "-c", cpu_list, *command], cwd=self.directory.name,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                                        preexec_fn=forbid_huge_pages if small_pages else None)
+                                        preexec_fn=lambda: prepare_server(small_pages))
         self.pid = self.process.pid
 
     def __enter__(self):
