@@ -381,7 +381,7 @@ static bool segment_join(struct shard *shard, struct dict *dict, struct segment 
 	if (other->depth != depth)
 		return false;
 	uint32_t lines = lines_roomy(segment->count + other->count);
-	if (lines * 2 > LINES_LIMIT)
+	if (lines > LINES_MIN && lines * 2 > LINES_LIMIT)
 		return false;
 	struct segment *joint = segment_build(shard, dict, prefix, depth - 1, lines, segment, other);
 	dict_count(dict, depth, -2);

@@ -93,6 +93,14 @@ Test(object, a_huge_string_grows_is_zeroed_and_leaves_in_slices)
 	cr_assert_eq(shard->counters.freeing, 0);
 }
 
+Test(object, a_huge_string_goes_with_its_keyspace)
+{
+	string_edit(shard, &key, 20 * 1024 * 1024);
+	keyspace_drop(shard, 0, true);
+	cr_assert_eq(shard_memory(shard), 0);
+	cr_assert_eq(shard->counters.freeing, 0);
+}
+
 Test(object, a_long_key_is_like_any_other)
 {
 	static uint8_t name[100000];
