@@ -770,6 +770,8 @@ static void sim_io_free(struct io *base)
 	memory_free(io);
 }
 
+bool sim_io_is_woken(const struct io *io) { return ((const struct sim_io *)io)->wake_ns != UINT64_MAX; }
+
 uint32_t sim_io_chunks_out(const struct io *io) { return ((const struct sim_io *)io)->chunks_out; }
 
 static const struct io_ops sim_ops = {

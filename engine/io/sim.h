@@ -61,6 +61,9 @@ uint64_t sim_trace(const struct sim *sim);
 bool sim_io_due(struct io *io);
 uint64_t sim_io_next_ns(struct io *io);
 
+/* Has somebody woken it, though it may not know yet? */
+bool sim_io_is_woken(const struct io *io);
+
 /* What was lent and not given back, for the end of a run. */
 uint32_t sim_io_chunks_out(const struct io *io);
 

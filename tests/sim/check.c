@@ -11,7 +11,9 @@
 
 #include <stdlib.h>
 
-enum { BEFORE_MAX = 24, SHOWN_MAX = 12, PATIENCE_FIRST = 30 * 1000 };
+enum { BEFORE_MAX = 24, SHOWN_MAX = 12, PATIENCE_FIRST = 30 * 1000, SEEN_UNITS = 1 << 16 };
+
+static const uint64_t LATEST = 1ull << 60; /* of the moments that order candidates */
 
 /* On the number of a candidate: it is left out. */
 static const uint32_t NEVER_DONE = 1u << 31;
@@ -23,6 +25,7 @@ struct node {
 	uint32_t before[BEFORE_MAX]; /* of the same session */
 	uint32_t n_before;
 	uint64_t slots;
+	uint64_t seen; /* when it may have been done; NEVER: nobody saw it */
 	bool quiet;    /* changes nothing, as its reply says */
 	bool near;     /* see list_near() */
 	bool optional; /* may not have been done at all */
@@ -158,11 +161,15 @@ static uint64_t deadline(const struct node *node)
 	return node->optional ? node->operation->dead : node->operation->responded;
 }
 
-/* The earlier its deadline, the sooner it is tried; a second attempt disturbs that a little. */
+/* The sooner it was seen, or its deadline is, the sooner it is tried; later attempts trust
+ * that less and less. */
 static uint64_t order_of(const struct search *s, const struct node *node)
 {
-	uint64_t late = node->optional ? 1ull << 62 : 0, at = deadline(node) & ((1ull << 60) - 1);
-	return late + at + (s->attempt ? mix(node->mark + s->attempt) % (s->attempt * 16) : 0);
+	uint64_t at = node->seen, late = node->optional && node->seen == NEVER;
+	uint64_t noise = s->attempt ? mix(node->mark + s->attempt) % (s->attempt * 16 * SEEN_UNITS) : 0;
+	if (s->attempt % 2)
+		at = deadline(node) < LATEST / SEEN_UNITS ? deadline(node) * SEEN_UNITS : LATEST;
+	return (late << 62) + (at < LATEST ? at : LATEST) + noise;
 }
 
 static int by_order(const void *a, const void *b, void *arg)
@@ -417,6 +424,69 @@ static void order_session(struct search *s, uint32_t at)
 	}
 }
 
+/* ---- sightings --------------------------------------------------------------------------------- */
+
+/* Where in what was seen the step's value lies, if it can have left that: what was written
+ * first in one step of a core mostly lies before what was written last. -1: it cannot. */
+static long place_in(const struct history *history, const struct sighting *seen, uint32_t value)
+{
+	struct slice whole = text_bytes(history->texts, seen->text), bytes = text_bytes(history->texts, value);
+	const uint8_t *at = bytes.len > 0 && whole.len > 0 ? memmem(whole.ptr, whole.len, bytes.ptr, bytes.len) : NULL;
+	return at ? at - whole.ptr : -1;
+}
+
+static long may_have_left(const struct history *history, const struct step *step, const struct sighting *seen)
+{
+	uint8_t db = seen->slot / KEYS_MAX, key = seen->slot % KEYS_MAX;
+	if (step->verb == COPY || step->verb == RENAME || step->verb == RENAMENX)
+		return step->db_to == db && step->keys[1] == key && seen->text ? 0 : -1;
+	for (uint8_t i = step->n; i-- > 0 && step->db == db;) {
+		if (step->keys[i] != key)
+			continue;
+		if (step->values[i])
+			return place_in(history, seen, step->values[i]);
+		return (step->verb >= INCR) == (seen->text != TEXT_NONE) ? 0 : -1;
+	}
+	return -1;
+}
+
+/* When it was seen, a smaller number for an earlier time. Who was not seen was overwritten at
+ * once, before anybody looked: just before a change of one of its keys, the first that there
+ * was, or so we guess. */
+static uint64_t when_seen(const struct history *history, const struct operation *operation)
+{
+	const struct sighting *all = (const struct sighting *)history->sightings.ptr;
+	size_t n = history->sightings.len / sizeof(*all), low = 0, high = n;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (all[middle].moment < operation->invoked)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	uint64_t until = operation->responded == NEVER ? operation->dead : operation->responded;
+	uint64_t slots = operation_slots(operation), overwritten = NEVER;
+	for (; low < n && all[low].moment <= until; low++) {
+		const struct sighting *seen = &all[low];
+		bool is_global = operation->steps[0].verb >= FLUSHDB && operation->steps[0].verb <= SWAPDB;
+		if (seen->slot == SLOT_ALL && is_global)
+			return seen->moment * SEEN_UNITS;
+		if (seen->slot == SLOT_ALL || !(slots & 1ull << seen->slot))
+			continue;
+		if (overwritten == NEVER)
+			overwritten = seen->moment * SEEN_UNITS;
+		for (uint32_t i = operation->n_steps; i-- > 0;) {
+			long place = may_have_left(history, &operation->steps[i], seen);
+			if (place >= 0)
+				return seen->moment * SEEN_UNITS + 1 +
+				       (place < SEEN_UNITS - 2 ? place : SEEN_UNITS - 2);
+		}
+	}
+	return overwritten != NEVER            ? overwritten
+	       : operation->responded == NEVER ? NEVER
+	                                       : operation->responded * SEEN_UNITS;
+}
+
 static void explain(const struct search *s, enum verdict verdict, FILE *to)
 {
 	fprintf(to, verdict == TOO_HARD ? "no order found in %llu steps" : "no order explains the replies (%llu steps)",
@@ -448,6 +518,7 @@ static void judge(const struct history *history, uint64_t slots, uint64_t steps_
 			continue;
 		s.nodes[s.n++] = (struct node){.operation = operation,
 		                               .slots = operation_slots(operation),
+		                               .seen = when_seen(history, operation),
 		                               .optional = operation->responded == NEVER};
 	}
 	qsort(s.nodes, s.n, sizeof(*s.nodes), by_invocation);

@@ -90,6 +90,7 @@ void history_fini(struct history *history)
 	for (uint32_t i = 0; i < history_count(history); i++)
 		memory_free(history_at(history, i)->steps);
 	buf_fini(&history->operations);
+	buf_fini(&history->sightings);
 	buf_fini(&history->publications);
 	buf_fini(&history->memberships);
 	buf_fini(&history->deliveries);

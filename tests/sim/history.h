@@ -110,8 +110,18 @@ struct delivery {
 	uint64_t moment;
 };
 
+/* What an observer inside the server saw: a key has a value, after a step that changed it. It
+ * only tells a search where to begin: what it finds has to be right without it. */
+struct sighting {
+	uint64_t moment;
+	uint32_t text;
+	uint8_t slot; /* SLOT_ALL: databases were emptied or swapped */
+};
+enum { SLOT_ALL = 255 };
+
 struct history {
 	struct texts *texts;
+	struct buf sightings;
 	struct buf operations; /* of struct operation, in the order of `invoked` within a session */
 	struct buf publications, memberships, deliveries;
 	uint64_t moment;

@@ -6,7 +6,7 @@
 #include "tests/sim/world.h"
 
 enum { VERIFY_EVERY = 2000, BURY_EVERY = 8, STEPS_MAX = 20 * 1000 * 1000 };
-static const uint64_t SEARCH_STEPS_MAX = 3 * 1000 * 1000;
+static const uint64_t SEARCH_STEPS_MAX = 40 * 1000 * 1000;
 
 struct run {
 	struct config config;
@@ -31,6 +31,12 @@ static bool leap(struct run *run)
 {
 	uint64_t now_ns = sim_now_ns(run->sim), world_ns = world_next_ns(run->world);
 	uint64_t next_ns = clients_next_ns(run->clients);
+	int sleeper = world_sleeper(run->world);
+	if (sleeper >= 0) {
+		fail(run, "lost wake", "a core sleeps on messages");
+		world_print(run->world, run->to);
+		return false;
+	}
 	next_ns = world_ns < next_ns ? world_ns : next_ns;
 	if (next_ns == UINT64_MAX)
 		return false;
@@ -127,7 +133,7 @@ struct outcome run_seed(uint64_t seed, const struct command_index *index, bool l
 		config_print(&run.config, to);
 	run.sim = sim_new(seed, &run.config.faults);
 	history_init(&run.history);
-	run.world = world_new(&run.config, run.sim, index);
+	run.world = world_new(&run.config, run.sim, index, &run.history);
 	run.clients = clients_new(&run.config, run.sim, &run.history);
 	if (serve(&run)) {
 		check_rest(&run);

@@ -2,18 +2,17 @@
 
 #include "engine/config/settings.h"
 #include "engine/core/fiber.h"
-#include "engine/core/reactor.h"
+#include "engine/core/reactor_private.h"
 #include "engine/log/log.h"
 #include "engine/memory/memory.h"
 #include "engine/metrics/metrics.h"
 #include "engine/net/network.h"
+#include "engine/placement/placement.h"
 #include "protocols/resp/resp.h"
 #include "query/commands/commands.h"
 #include "query/session/round.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/locks/locks.h"
-
-#include <stdatomic.h>
 
 /* One core: where its loop stands, and how gladly the scheduler lets it run. */
 struct player {
@@ -30,8 +29,63 @@ struct world {
 	struct machine *machine;
 	uint64_t hash_seed;
 	uint32_t mood_left; /* steps */
+	struct history *history;
+	uint64_t touched;                        /* shared keys changed in this step, as slots */
+	uint32_t keyspace_of_db[DATABASES_USED]; /* of core 0, when last seen */
 	struct player players[CORES_MAX];
 };
+
+/* ---- what is seen of the keys ------------------------------------------------------------- */
+
+static int key_number(const struct config *config, struct slice name)
+{
+	char text[16];
+	for (uint8_t key = 0; key < config->n_keys; key++) {
+		key_name(config, key, text);
+		if (slice_equal(name, slice_from_str(text)))
+			return key;
+	}
+	return -1;
+}
+
+static void key_changed(struct shard *shard, const struct key *key)
+{
+	struct world *world = shard->changed_arg;
+	int number = key_number(world->config, key->name);
+	for (uint8_t db = 0; db < DATABASES_USED && number >= 0; db++)
+		if (shard->keyspace_of_db[db] == key->keyspace)
+			world->touched |= slot_bit(db, (uint8_t)number);
+}
+
+static void note_sighting(struct world *world, uint8_t slot, uint32_t text)
+{
+	struct sighting sighting = {.moment = history_moment(world->history), .slot = slot, .text = text};
+	buf_append(&world->history->sightings, slice_of(&sighting, sizeof(sighting)));
+}
+
+static uint32_t value_seen(struct world *world, struct shard *shard, uint8_t slot)
+{
+	char name[16], scratch[STRING_SCRATCH];
+	key_name(world->config, slot % KEYS_MAX, name);
+	struct key key = {.name = slice_from_str(name), .keyspace = shard->keyspace_of_db[slot / KEYS_MAX]};
+	key.hash = key_hash(shard->hash_seed, key.name);
+	key.slot = slot_of(key.name);
+	struct object *object = keyspace_find(shard, &key, FIND_QUIET);
+	return object ? text_id(world->history->texts, string_value(object, scratch)) : TEXT_NONE;
+}
+
+static void look_at_keys(struct world *world, struct shard *shard)
+{
+	for (; world->touched; world->touched &= world->touched - 1) {
+		uint8_t slot = (uint8_t)__builtin_ctzll(world->touched);
+		note_sighting(world, slot, value_seen(world, shard, slot));
+	}
+	const uint32_t *now = world->players[0].core->shard->keyspace_of_db;
+	if (memcmp(now, world->keyspace_of_db, sizeof(world->keyspace_of_db)) == 0)
+		return;
+	memcpy(world->keyspace_of_db, now, sizeof(world->keyspace_of_db));
+	note_sighting(world, SLOT_ALL, TEXT_NONE);
+}
 
 /* ---- making and unmaking: as protocols/serve.c does ------------------------------------ */
 
@@ -42,6 +96,9 @@ static struct core *core_make(struct world *world, uint16_t id, const struct com
 	core->metrics = metrics_new();
 	reactor_set_poll(core, REACTOR_POLL_NEVER);
 	core->shard = shard_new(core, world->hash_seed);
+	assert(!core->shard->changed); /* or there would be two who listen */
+	core->shard->changed = key_changed;
+	core->shard->changed_arg = world;
 	core->commands = commands_new(core, index);
 	core->commands->rounds = rounds_new(core);
 	commands_follow_settings(core);
@@ -64,20 +121,23 @@ static void core_unmake(struct core *core)
 
 static void ignore_stop(struct machine *machine) {}
 
-struct world *world_new(const struct config *config, struct sim *sim, const struct command_index *index)
+struct world *world_new(const struct config *config, struct sim *sim, const struct command_index *index,
+                        struct history *history)
 {
 	struct world *world = memory_zalloc(sizeof(*world));
 	world->config = config;
 	world->sim = sim;
+	world->history = history;
 	world->settings = settings_new();
 	world->settings->client_output_soft_limit = config->output_limit;
 	world->settings->pipeline_order = config->strict;
+	world->settings->loglevel = LOG_NOTHING;
 	world->hash_seed = sim_random(sim);
 	world->machine = machine_new(config->n_cores);
 	world->machine->stop = ignore_stop;
-	atomic_store(&world->machine->log_level, LOG_NOTHING);
 	for (uint16_t id = 0; id < config->n_cores; id++)
 		world->players[id].core = core_make(world, id, index);
+	memcpy(world->keyspace_of_db, world->players[0].core->shard->keyspace_of_db, sizeof(world->keyspace_of_db));
 	struct listen_address where = {.protocol = &resp_protocol, .address = "127.0.0.1", .port = WORLD_PORT};
 	int result = network_listen(world->players[0].core, &where, NULL);
 	assert(result == 0);
@@ -161,8 +221,20 @@ bool world_step(struct world *world)
 	sim_pass_ns(world->sim, sim_below(world->sim, world->config->step_ns) + 1);
 	core_set_current(player->core);
 	player->stage = reactor_step(player->core);
+	look_at_keys(world, player->core->shard);
 	core_set_current(NULL);
 	return true;
+}
+
+int world_sleeper(struct world *world)
+{
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		const struct player *player = &world->players[id];
+		if (player->stage == REACTOR_SLEEP && !sim_io_is_woken(player->core->io) &&
+		    !reactor_inbox_empty(player->core))
+			return id;
+	}
+	return -1;
 }
 
 uint64_t world_next_ns(struct world *world)

@@ -3,22 +3,28 @@
  * What      The real reactors, rings, fibers, network, commands and shards. Between any two
  *           stages of a core's loop others may run. A core that sleeps runs again when it
  *           was woken, something is due for it, or its timer is; sometimes for nothing.
+ *           Changes of the shared keys are noted down in `history` as they are seen.
  */
 #pragma once
 
 #include "engine/core/core.h"
-#include "tests/sim/config.h"
+#include "tests/sim/history.h"
 
 enum { WORLD_PORT = 6379 };
 
 struct world;
 struct command_index;
 
-struct world *world_new(const struct config *config, struct sim *sim, const struct command_index *index) must_check;
+struct world *world_new(const struct config *config, struct sim *sim, const struct command_index *index,
+                        struct history *history) must_check;
 void world_free(struct world *world);
 
 /* Lets one core make one step; false: all sleep, and nothing is due for any. */
 bool world_step(struct world *world);
+
+/* A core that sleeps though it has messages to read or to send, and that nobody has woken;
+ * -1: none. */
+int world_sleeper(struct world *world);
 
 /* When a core that sleeps will next have something to do; UINT64_MAX: never by itself. */
 uint64_t world_next_ns(struct world *world);
