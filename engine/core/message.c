@@ -51,10 +51,12 @@ static bool has_credit(struct core *core, uint16_t to)
 static void stage_on_credit(struct core *core, uint16_t to, const struct message *message, enum message_kind kind)
 {
 	struct peer *peer = &core->reactor->peers[to];
-	if (kind == MESSAGE_REQUEST)
+	if (kind == MESSAGE_REQUEST) {
 		peer->requests_out++;
-	else
+		core->reactor->awaited++;
+	} else {
 		peer->posts_sent++;
+	}
 	stage(core, to, message, kind);
 }
 
@@ -159,10 +161,11 @@ void reactor_publish(struct core *core)
  * of a small one. Four together stay under the limit of a stall, or one of them is to blame. */
 enum { WATCHED_TOGETHER = 4 };
 
-static void answered(struct peer *peer)
+static void answered(struct core *core, struct peer *peer)
 {
 	assert(peer->requests_out > 0); /* one reply for each request */
 	peer->requests_out--;
+	core->reactor->awaited--;
 }
 
 static int drain_ring(struct core *core, uint16_t from)
@@ -178,7 +181,7 @@ static int drain_ring(struct core *core, uint16_t from)
 		assert(message->from == from);
 		message_fn *run = message->run;
 		if (message->kind == MESSAGE_REPLY)
-			answered(&core->reactor->peers[from]);
+			answered(core, &core->reactor->peers[from]);
 		posts += message->kind == MESSAGE_POST;
 		run(core, message);
 		if (i % WATCHED_TOGETHER == WATCHED_TOGETHER - 1 || i + 1 == n)

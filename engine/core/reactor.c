@@ -41,7 +41,7 @@ static void cpu_pause(void)
 void reactor_set_poll(struct core *core, enum reactor_poll poll)
 {
 	struct spin *spin = &core->reactor->spin;
-	bool spare = core->n_cores > 1 && core->machine->n_cpus > core->n_cores;
+	bool spare = core->n_cores > 1 && core->machine->n_cpus >= core->n_cores;
 	spin->poll = poll;
 	spin->ns = spin->ns_start = spare ? SPIN_START_NS : SPIN_ALONE_NS;
 	spin->ns_max = spare ? SPIN_MAX_NS : SPIN_ALONE_NS;
@@ -67,7 +67,9 @@ static bool spin_goes_on(struct core *core)
 	spin_sample(spin, core->now_ns);
 	if (core->now_ns < spin->crowded_until_ns)
 		return false;
-	return spin->from_ns == 0 || core->now_ns - spin->from_ns < spin->ns;
+	/* An answer on its way comes within microseconds; to sleep before it costs both sides more. */
+	uint64_t span_ns = core->reactor->awaited > 0 ? spin->ns_max : spin->ns;
+	return spin->from_ns == 0 || core->now_ns - spin->from_ns < span_ns;
 }
 
 /* A short sleep should have been a spin; a long one makes the next spin a waste. */
