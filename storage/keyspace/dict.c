@@ -7,10 +7,10 @@
 #include "storage/keyspace/keyspace_private.h"
 
 enum {
-	LINES_MIN = 2,     /* the header and one bucket */
+	LINES_MIN = 2,             /* the header and one bucket */
 	LINES_LIMIT = RARE(48, 3), /* where a segment splits */
-	LINES_MAX = 96,    /* beyond it only the stash grows: many equal hashes */
-	FILL_PERCENT = 82, /* of the entries of a segment that is made for a known count */
+	LINES_MAX = 96,            /* beyond it only the stash grows: many equal hashes */
+	FILL_PERCENT = 82,         /* of the entries of a segment that is made for a known count */
 };
 
 /* ---- geometry ----------------------------------------------------------------------- */
