@@ -85,6 +85,7 @@ static bool core_make(struct core_thread *t)
 	core->commands->rounds = rounds_new(core);
 	commands_follow_settings(core);
 	core->network = network_new(core);
+	network_follow_settings(core);
 	return true;
 }
 
@@ -198,17 +199,9 @@ static void do_drain(struct core *core, struct errand *errand)
 static void do_cut(struct core *core, struct errand *errand) { network_cut(core); }
 static void do_stop(struct core *core, struct errand *errand) { core->stopped = true; }
 
-static uint32_t connections_left(const struct server *server)
+static bool wait_for_quiet(const struct server *server, uint64_t until_ns)
 {
-	uint32_t n = 0;
-	for (uint16_t i = 0; i < server->machine->n_cores; i++)
-		n += network_connections(server->machine->cores[i]);
-	return n;
-}
-
-static bool wait_for_connections(const struct server *server, uint64_t until_ns)
-{
-	while (connections_left(server) > 0) {
+	while (!network_is_quiet(server->machine)) {
 		if (os_now_ns() > until_ns)
 			return false;
 		os_sleep_us(STOP_LOOK_US);
@@ -224,12 +217,12 @@ static void stop(struct server *server)
 		server->threads[i].drain.run = do_drain;
 		core_errand(server->machine->cores[i], &server->threads[i].drain);
 	}
-	if (!wait_for_connections(server, os_now_ns() + patience_ns)) {
+	if (!wait_for_quiet(server, os_now_ns() + patience_ns)) {
 		for (uint16_t i = 0; i < server->machine->n_cores; i++) {
 			server->threads[i].cut.run = do_cut;
 			core_errand(server->machine->cores[i], &server->threads[i].cut);
 		}
-		(void)wait_for_connections(server, UINT64_MAX);
+		(void)wait_for_quiet(server, UINT64_MAX);
 	}
 	for (uint16_t i = 0; i < server->machine->n_cores; i++) {
 		server->threads[i].stop.run = do_stop;

@@ -38,20 +38,6 @@ static void chunk_drop(struct connection *c)
 	c->chunk_at = 0;
 }
 
-static uint32_t waiting_count(const struct connection *c)
-{
-	return (uint32_t)(c->waiting.len / sizeof(struct io_chunk));
-}
-
-static struct io_chunk waiting_take(struct connection *c)
-{
-	struct io_chunk first = *(struct io_chunk *)c->waiting.ptr;
-	buf_drop(&c->waiting, sizeof(first));
-	if (c->waiting.len == 0)
-		buf_fini(&c->waiting);
-	return first;
-}
-
 /* Drops what was consumed; moves a rest that lies in a chunk to the carry buffer. */
 static void window_settle(struct connection *c)
 {
@@ -69,27 +55,35 @@ static void window_settle(struct connection *c)
 	}
 }
 
-/* Puts the next waiting chunk into the window; false if there is none. */
+struct slice connection_keep_input(struct connection *c)
+{
+	if (c->chunk.ptr)
+		window_settle(c);
+	return connection_input(c);
+}
+
+/* Puts what waits behind the window into it; false if nothing does. */
 static bool window_extend(struct connection *c)
 {
-	if (c->plain_waiting.len > 0) {
-		window_settle(c);
-		buf_append(&c->carry, buf_slice(&c->plain_waiting));
-		buf_fini(&c->plain_waiting);
-		return true;
-	}
 	if (c->waiting.len == 0)
 		return false;
 	window_settle(c);
-	struct io_chunk next = waiting_take(c);
 	if (c->carry.len == 0) {
-		c->chunk = next;
-		c->chunk_at = 0;
+		c->carry = buf_take(&c->waiting);
 		return true;
 	}
-	buf_append(&c->carry, slice_of(next.ptr, next.len));
-	io_chunk_release(c->core->io, next);
+	buf_append(&c->carry, buf_slice(&c->waiting));
+	buf_fini(&c->waiting);
 	return true;
+}
+
+static void input_drop(struct connection *c)
+{
+	if (c->chunk.ptr)
+		chunk_drop(c);
+	buf_fini(&c->carry);
+	buf_fini(&c->waiting);
+	c->carry_at = 0;
 }
 
 static bool may_feed(const struct connection *c) { return !c->blocked && !c->choked && !c->closing && !c->dead; }
@@ -100,18 +94,16 @@ static uint64_t input_limit(const struct connection *c)
 	return c->trusted ? settings->client_query_buffer_limit : settings->unauthenticated_input_limit;
 }
 
-enum { WAITING_CHUNKS_MAX = RARE(4, 1) };
+enum { WAITING_MAX = RARE(64 * 1024, 1) };
 
-/* Receiving stops while chunks wait and goes on when they are taken. */
+/* Receiving stops while much waits and goes on when it was taken. */
 static void receive_adjust(struct connection *c)
 {
-	if (c->dead || c->ended)
+	if (c->closing || c->dead || c->ended)
 		return;
-	bool want_pause = waiting_count(c) >= WAITING_CHUNKS_MAX || c->choked;
+	bool want_pause = c->waiting.len >= WAITING_MAX || c->choked;
 	if (want_pause == c->paused)
 		return;
-	if (c->paused && waiting_count(c) > 0 && !may_feed(c))
-		return; /* nothing was taken yet */
 	c->paused = want_pause;
 	if (want_pause)
 		io_pause(&c->socket);
@@ -119,11 +111,11 @@ static void receive_adjust(struct connection *c)
 		io_recv(&c->socket);
 }
 
-static void choke_adjust(struct connection *c)
+bool connection_is_choked(const struct connection *c)
 {
 	const struct settings *settings = c->core->settings;
 	uint64_t limit = c->trusted ? settings->client_output_soft_limit : settings->unauthenticated_output_limit;
-	c->choked = connection_unsent(c) > limit;
+	return connection_unsent(c) > limit;
 }
 
 /* Shows the protocol its input until it takes no more. */
@@ -137,7 +129,7 @@ static void feed(struct connection *c)
 		size_t before = connection_input(c).len;
 		if (before > 0)
 			c->protocol->input(c);
-		choke_adjust(c);
+		c->choked = connection_is_choked(c);
 		if (!may_feed(c))
 			break;
 		if (!window_extend(c)) {
@@ -146,6 +138,8 @@ static void feed(struct connection *c)
 		}
 	}
 	c->in_input = false;
+	if (c->choked && !c->blocked)
+		window_settle(c); /* it may be long until the peer has read */
 	if (may_feed(c) && connection_input(c).len > input_limit(c)) {
 		log_notice("client %lu closed: its request is longer than the limit", (unsigned long)c->id);
 		connection_abort(c);
@@ -166,7 +160,7 @@ void connection_unblock(struct connection *c)
 
 static void take_cipher(struct connection *c, struct io_chunk chunk)
 {
-	int result = tls_receive(c->tls, slice_of(chunk.ptr, chunk.len), &c->plain_waiting, &c->sending_tls);
+	int result = tls_receive(c->tls, slice_of(chunk.ptr, chunk.len), &c->waiting, &c->sending_tls);
 	io_chunk_release(c->core->io, chunk);
 	if (c->sending_tls.len > 0)
 		connection_written(c);
@@ -176,41 +170,61 @@ static void take_cipher(struct connection *c, struct io_chunk chunk)
 	}
 	if (result > 0)
 		c->ended = true;
-	if (may_feed(c) && !c->in_input)
+	if (may_feed(c))
 		window_extend(c);
 	feed(c);
+}
+
+static void take_plain(struct connection *c, struct io_chunk chunk)
+{
+	bool is_next = may_feed(c) && c->waiting.len == 0;
+	if (is_next && !c->chunk.ptr && c->carry.len == 0) {
+		c->chunk = chunk;
+		c->chunk_at = 0;
+	} else {
+		if (is_next)
+			window_settle(c);
+		buf_append(is_next ? &c->carry : &c->waiting, slice_of(chunk.ptr, chunk.len));
+		io_chunk_release(c->core->io, chunk);
+	}
+	feed(c);
+}
+
+enum { DROPPED_MAX = 64 * 1024 };
+
+/* What comes after the end has begun. Who goes on sending is not listened to while it does
+ * not read, and is cut when it has. */
+static void drop(struct connection *c, struct io_chunk chunk)
+{
+	c->dropped += chunk.len;
+	io_chunk_release(c->core->io, chunk);
+	if (c->dead || c->dropped <= DROPPED_MAX)
+		return;
+	if (c->lingering)
+		connection_abort(c);
+	else
+		io_pause(&c->socket);
 }
 
 static void on_data(struct io_socket *socket, struct io_chunk chunk)
 {
 	struct connection *c = container_of(socket, struct connection, socket);
 	c->bytes_in += chunk.len;
-	c->input_ns = c->core->now_ns;
+	c->active_ns = c->core->now_ns;
 	metric_add(c->core, METRIC_BYTES_IN, chunk.len);
-	if (c->closing || c->dead) {
-		io_chunk_release(c->core->io, chunk);
-		return;
-	}
-	if (c->tls) {
+	if (c->closing || c->dead)
+		drop(c, chunk);
+	else if (c->tls)
 		take_cipher(c, chunk);
-		return;
-	}
-	if (!c->chunk.ptr && c->carry.len == 0 && c->waiting.len == 0) {
-		c->chunk = chunk;
-		c->chunk_at = 0;
-	} else {
-		buf_append(&c->waiting, slice_of(&chunk, sizeof(chunk)));
-		if (may_feed(c) && !c->in_input)
-			window_extend(c);
-	}
-	feed(c);
+	else
+		take_plain(c, chunk);
 }
 
 static void on_end(struct io_socket *socket, int error)
 {
 	struct connection *c = container_of(socket, struct connection, socket);
 	c->ended = true;
-	if (error) {
+	if (error || c->lingering) {
 		connection_abort(c);
 		return;
 	}
@@ -286,9 +300,22 @@ static void iov_weave(struct connection *c)
 	}
 }
 
+enum { SEND_MAX = RARE(1024 * 1024, 400) };
+
+/* A send may be answered only when all of it has gone: so that it is seen how a slow reader
+ * gets on, no send is huge. */
 static void send_rest(struct connection *c)
 {
-	io_send(&c->socket, c->iov, c->n_iov < IO_SEND_IOVS ? c->n_iov : IO_SEND_IOVS);
+	size_t bytes = c->iov->iov_len;
+	int n = 1;
+	if (bytes > SEND_MAX) {
+		c->piece = (struct iovec){c->iov->iov_base, SEND_MAX};
+		io_send(&c->socket, &c->piece, 1);
+		return;
+	}
+	while (n < c->n_iov && n < IO_SEND_IOVS && bytes + c->iov[n].iov_len <= SEND_MAX)
+		bytes += c->iov[n++].iov_len;
+	io_send(&c->socket, c->iov, n);
 }
 
 /* Turns the gathered output into ciphertext behind what TLS itself has to say. */
@@ -313,10 +340,53 @@ static bool encrypt(struct connection *c)
 	return result == 0;
 }
 
+/* ---- the end ---------------------------------------------------------------------- */
+
+static const uint64_t close_ns = 60ull * 1000 * 1000 * 1000;   /* for the peer to read something */
+static const uint64_t linger_ns = 1000ull * 1000 * 1000;       /* for the peer to leave */
+static const uint64_t linger_at_stop_ns = 20ull * 1000 * 1000; /* a drain does not wait for it */
+
+static void out_of_patience(struct core *core, struct timer *timer)
+{
+	connection_abort(container_of(timer, struct connection, patience));
+}
+
+static void be_patient(struct connection *c, uint64_t ns)
+{
+	timer_start(&c->core->timers, &c->patience, c->core->now_ns + ns);
+}
+
+/* The output is out. */
+static void linger(struct connection *c)
+{
+	if (c->ended || c->refused) { /* refusals may be many, and must not fill the room they lack */
+		connection_abort(c);
+		return;
+	}
+	if (!c->blocked)
+		input_drop(c);
+	c->lingering = true;
+	c->dropped = 0;
+	io_finish(&c->socket);
+	io_recv(&c->socket); /* may have been paused */
+	be_patient(c, c->core->stopping ? linger_at_stop_ns : linger_ns);
+}
+
+void connection_hurry(struct connection *c)
+{
+	if (c->lingering && !c->dead)
+		be_patient(c, linger_at_stop_ns);
+}
+
 static void flush(struct connection *c)
 {
 	if (c->iov || c->dead)
 		return; /* the end of the send in flight comes back here */
+	if (c->lingering) { /* the last word was said */
+		splices_end(c, &c->out_splices);
+		spare_give(c->core->network, &c->out);
+		return;
+	}
 	if (c->tls) {
 		if (!encrypt(c)) {
 			connection_abort(c);
@@ -329,7 +399,7 @@ static void flush(struct connection *c)
 	if (c->sending.len == 0 && c->sending_splices.len == 0) {
 		spare_give(c->core->network, &c->sending);
 		if (c->closing)
-			connection_abort(c);
+			linger(c);
 		return;
 	}
 	if (c->sending_splices.len > 0) {
@@ -367,6 +437,9 @@ static void on_sent(struct io_socket *socket, ssize_t result)
 		return;
 	}
 	c->bytes_out += (size_t)result;
+	c->active_ns = c->core->now_ns;
+	if (c->closing)
+		be_patient(c, close_ns);
 	metric_add(c->core, METRIC_BYTES_OUT, (size_t)result);
 	size_t left = (size_t)result;
 	while (c->n_iov > 0 && left >= c->iov->iov_len) {
@@ -384,7 +457,7 @@ static void on_sent(struct io_socket *socket, ssize_t result)
 	if (c->out.len > 0 || c->out_splices.len > 0 || c->sending_tls.len > 0 || c->closing)
 		connection_written(c);
 	if (c->choked) {
-		choke_adjust(c);
+		c->choked = connection_is_choked(c);
 		if (!c->choked)
 			feed(c);
 	}
@@ -420,6 +493,7 @@ void connection_close(struct connection *c)
 	if (c->closing || c->dead)
 		return;
 	c->closing = true;
+	be_patient(c, close_ns);
 	connection_written(c);
 }
 
@@ -428,11 +502,12 @@ void connection_abort(struct connection *c)
 	if (c->dead)
 		return;
 	c->closing = c->dead = true;
+	timer_stop(&c->core->timers, &c->patience);
 	list_remove(&c->dirty);
 	io_socket_close(&c->socket);
 }
 
-void connection_trust(struct connection *c) { c->trusted = true; }
+void connection_trust(struct connection *c, bool trusted) { c->trusted = trusted; }
 
 void connection_address(struct connection *c, bool local, char *out, size_t size)
 {
@@ -450,13 +525,15 @@ void connection_open(struct network *network, int fd, uint64_t id, const struct 
 	c->core = core;
 	c->protocol = protocol;
 	c->id = id;
-	c->opened_ns = c->input_ns = core->now_ns;
+	c->opened_ns = c->active_ns = core->now_ns;
+	c->patience.run = out_of_patience;
 	c->tls = tls ? tls_new(tls) : NULL;
 	list_push_back(&network->connections, &c->all);
 	metric_add(core, METRIC_CONNECTIONS_ACCEPTED, 1);
 	protocol->opened(c);
 	if (refuse || network->draining) {
 		metric_add(core, METRIC_CONNECTIONS_REFUSED, 1);
+		c->refused = true;
 		buf_append(connection_out(c), protocol->refusal);
 		connection_close(c);
 	}
@@ -470,16 +547,11 @@ static void connection_destroy(struct connection *c)
 	c->protocol->closed(c);
 	list_remove(&c->all);
 	list_remove(&c->dirty);
-	if (c->chunk.ptr)
-		chunk_drop(c);
-	while (c->waiting.len > 0)
-		io_chunk_release(c->core->io, waiting_take(c));
+	input_drop(c);
 	splices_end(c, &c->out_splices);
-	buf_fini(&c->carry);
 	buf_fini(&c->out);
 	buf_fini(&c->sending);
 	buf_fini(&c->sending_tls);
-	buf_fini(&c->plain_waiting);
 	tls_free(c->tls);
 	memory_free(c);
 	atomic_fetch_sub_explicit(&network->n, 1, memory_order_relaxed);

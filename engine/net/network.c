@@ -11,6 +11,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- silence ------------------------------------------------------------------------ */
+
+enum { IDLE_LOOK_NS = 250 * 1000 * 1000, IDLE_LOOKS = 1000 };
+
+/* Looks at some connections and goes on with the others next time. */
+static void close_idle(struct core *core, struct timer *timer)
+{
+	struct network *network = core->network;
+	uint64_t timeout_ns = (uint64_t)core->settings->timeout * 1000 * 1000 * 1000;
+	uint32_t n = network_connections(core);
+	for (uint32_t i = 0; i < n && i < IDLE_LOOKS && !list_empty(&network->connections); i++) {
+		struct link *link = list_pop_front(&network->connections);
+		list_push_back(&network->connections, link);
+		struct connection *c = container_of(link, struct connection, all);
+		if (!c->closing && c->protocol->idled && core->now_ns - c->active_ns > timeout_ns)
+			c->protocol->idled(c);
+	}
+	timer_start(&core->timers, timer, core->now_ns + IDLE_LOOK_NS);
+}
+
+void network_follow_settings(struct core *core)
+{
+	struct network *network = core->network;
+	if (!network)
+		return; /* a core that serves nobody, as in tests of commands */
+	if (core->settings->timeout == 0)
+		timer_stop(&core->timers, &network->idle);
+	else if (!timer_started(&network->idle))
+		timer_start(&core->timers, &network->idle, core->now_ns + IDLE_LOOK_NS);
+}
+
+/* ---- life --------------------------------------------------------------------------- */
+
 struct network *network_new(struct core *core)
 {
 	struct network *network = memory_zalloc(sizeof(*network));
@@ -18,6 +51,7 @@ struct network *network_new(struct core *core)
 	list_init(&network->connections);
 	list_init(&network->dirty);
 	network->flush.run = connections_flush;
+	network->idle.run = close_idle;
 	core_at_turn_end(core, &network->flush);
 	return network;
 }
@@ -28,6 +62,7 @@ void network_free(struct network *network)
 		return;
 	assert(list_empty(&network->connections));
 	list_remove(&network->flush.link);
+	timer_stop(&network->core->timers, &network->idle);
 	while (network->n_spare > 0)
 		buf_fini(&network->spare[--network->n_spare]);
 	memory_free(network);
@@ -87,7 +122,10 @@ static void on_accepted(struct io_socket *socket, int result)
 
 static void on_listener_closed(struct io_socket *socket)
 {
-	container_of(socket, struct listener, socket)->open = false;
+	struct listener *listener = container_of(socket, struct listener, socket);
+	listener->open = false;
+	/* Whatever it accepted was counted before. */
+	atomic_fetch_sub_explicit(&listener->network->n_listening, 1, memory_order_release);
 }
 
 static const struct io_socket_events listener_events = {.accepted = on_accepted, .closed = on_listener_closed};
@@ -118,6 +156,7 @@ int network_listen(struct core *core, const struct listen_address *where, uint16
 		return result;
 	listener->open = true;
 	network->n_listeners++;
+	atomic_fetch_add_explicit(&network->n_listening, 1, memory_order_relaxed);
 	if (port_out)
 		*port_out = port_of(&listener->socket);
 	return 0;
@@ -136,9 +175,20 @@ void network_drain(struct core *core)
 			io_socket_close(&network->listeners[i].socket);
 	list_each(link, &network->connections) {
 		struct connection *c = container_of(link, struct connection, all);
-		if (!c->dead)
+		if (!c->closing)
 			c->protocol->drain(c);
+		connection_hurry(c);
 	}
+}
+
+bool network_is_quiet(const struct machine *machine)
+{
+	if (atomic_load_explicit(&machine->cores[0]->network->n_listening, memory_order_acquire) > 0)
+		return false;
+	for (uint16_t i = 0; i < machine->n_cores; i++)
+		if (network_connections(machine->cores[i]) > 0)
+			return false;
+	return true;
 }
 
 void network_cut(struct core *core)

@@ -30,6 +30,12 @@ void network_drain(struct core *core);
 /* Cuts what is still there. */
 void network_cut(struct core *core);
 uint32_t network_connections(const struct core *core);
+/* Does nobody listen, and is no connection open or on its way to its core? After the drain
+ * it stays so. From any thread. */
+bool network_is_quiet(const struct machine *machine);
+
+/* The settings of the core may have changed: the idle are looked for as `timeout` says. */
+void network_follow_settings(struct core *core);
 
 /* Calls `visit` for each connection of this core. It may close the one it is shown. */
 void network_each(struct core *core, void (*visit)(void *arg, struct connection *connection), void *arg);

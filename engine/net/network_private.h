@@ -24,7 +24,9 @@ struct network {
 	struct link dirty;
 	struct turn_end flush;
 	_Atomic uint32_t n;  /* connections placed here, from acceptance on; read by core 0 */
+	_Atomic uint32_t n_listening; /* listeners that may still accept; core 0's */
 	uint64_t next_id;    /* core 0's */
+	struct timer idle;   /* looks for connections that were silent for too long */
 	bool draining;
 	struct listener listeners[LISTENERS_MAX]; /* core 0's */
 	uint32_t n_listeners;
@@ -36,3 +38,6 @@ struct network {
 void connection_open(struct network *network, int fd, uint64_t id, const struct protocol *protocol,
 		     struct tls_context *tls, bool refuse);
 void connections_flush(struct core *core, struct turn_end *hook);
+
+/* The server stops: one that has said all lingers no longer than it must. */
+void connection_hurry(struct connection *connection);

@@ -1,6 +1,5 @@
 #include "protocols/http/http.h"
 
-#include "engine/config/settings.h"
 #include "engine/core/core.h"
 #include "protocols/http/answer.h"
 
@@ -66,14 +65,6 @@ static void answer(struct http_connection *http, const struct http_request *requ
 		leave(http);
 }
 
-/* So much waits to be sent that the connection shows no input either until it is read. */
-static bool reader_is_slow(const struct connection *c)
-{
-	const struct settings *settings = c->core->settings;
-	return connection_unsent(c) >
-	       (c->trusted ? settings->client_output_soft_limit : settings->unauthenticated_output_limit);
-}
-
 /* One step of the window; false if no more can be done with it now. */
 static bool take_step(struct http_connection *http)
 {
@@ -105,7 +96,7 @@ static bool take_step(struct http_connection *http)
 static void on_input(struct connection *c)
 {
 	struct http_connection *http = http_of(c);
-	while (!c->closing && !reader_is_slow(c) && connection_input(c).len > 0 && take_step(http))
+	while (!c->closing && !connection_is_choked(c) && connection_input(c).len > 0 && take_step(http))
 		;
 	if (!c->closing && !http->in_request)
 		be_patient(http, idle_ns);

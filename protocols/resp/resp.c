@@ -73,7 +73,10 @@ static void address(struct session *session, bool local, char *out, size_t size)
 	connection_address(&of_session(session)->connection, local, out, size);
 }
 
-static void trust(struct session *session) { connection_trust(&of_session(session)->connection); }
+static void trust(struct session *session)
+{
+	connection_trust(&of_session(session)->connection, session->authenticated);
+}
 
 static size_t memory(const struct session *session, size_t *input, size_t *output)
 {
@@ -218,7 +221,7 @@ static void input(struct connection *c)
 		if (!run(r))
 			return;
 		/* A slow reader's answers wait here, so its questions wait too. */
-		if (connection_unsent(c) > c->core->settings->client_output_soft_limit)
+		if (connection_is_choked(c))
 			return;
 	}
 	if (r->broken && !c->closing)
@@ -247,6 +250,14 @@ static void drain(struct connection *c)
 		connection_close(c);
 }
 
+/* Who waits for an answer or for messages is not idle. */
+static void idled(struct connection *c)
+{
+	struct resp_connection *r = container_of(c, struct resp_connection, connection);
+	if (!r->running && subscriptions_count(&r->session) == 0)
+		connection_abort(c);
+}
+
 static void closed(struct connection *c)
 {
 	struct resp_connection *r = container_of(c, struct resp_connection, connection);
@@ -265,5 +276,6 @@ const struct protocol resp_protocol = {
 	.input = input,
 	.ended = ended,
 	.drain = drain,
+	.idled = idled,
 	.closed = closed,
 };

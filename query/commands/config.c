@@ -11,6 +11,7 @@
 #include "engine/core/fiber.h"
 #include "engine/io/io.h"
 #include "engine/memory/memory.h"
+#include "engine/net/network.h"
 #include "engine/metrics/metrics.h"
 #include "query/commands/commands.h"
 #include "query/commands/latency.h"
@@ -185,6 +186,7 @@ static void take_version(struct core *there, void *arg)
 	if (there->settings->version < change->version)
 		there->settings = change->new;
 	commands_follow_settings(there);
+	network_follow_settings(there);
 }
 
 static enum err run_config_set(struct exec *exec)

@@ -47,6 +47,7 @@ void session_reset(struct session *session)
 	session->flags &= ~(uint32_t)(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP |
 				      SESSION_REPLY_SKIP_NEXT);
 	session->authenticated = session->core->settings->requirepass[0] == 0;
+	session->ops->trust(session);
 }
 
 bool session_is_subscribed(const struct session *session)

@@ -29,7 +29,7 @@ struct session_ops {
 	void (*pushed)(struct session *session);
 	void (*close)(struct session *session, bool at_once); /* after the output is out, or at once */
 	void (*address)(struct session *session, bool local, char *out, size_t size);
-	void (*trust)(struct session *session);
+	void (*trust)(struct session *session); /* as session->authenticated says */
 	size_t (*memory)(const struct session *session, size_t *input, size_t *output);
 	int (*descriptor)(const struct session *session);
 };
