@@ -490,13 +490,16 @@ static void target_edit(struct exec *exec, struct field_target *target, size_t s
 
 static void run_field(struct exec *exec, const struct field *field, struct field_target *target)
 {
-	int64_t old = field_value(field, get_bits(target->value, field));
-	uint64_t bits;
+	uint64_t before = get_bits(target->value, field), bits;
+	int64_t old = field_value(field, before);
 	if (field->verb == FIELD_GET) {
 		reply_integer(exec->reply, old);
 	} else if (fit(field, wanted_value(field, old), &bits)) {
-		target_edit(exec, target, 0);
-		put_bits(target->bytes, field, bits);
+		/* Bits that are so already are no change of the key. */
+		if (bits != before) {
+			target_edit(exec, target, 0);
+			put_bits(target->bytes, field, bits);
+		}
 		reply_integer(exec->reply, field->verb == FIELD_SET ? old : field_value(field, bits));
 	} else {
 		reply_null(exec->reply);

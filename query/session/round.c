@@ -784,12 +784,21 @@ static bool is_http(struct slice name)
 	return slice_equal_nocase(name, S("POST")) || slice_equal_nocase(name, S("Host:"));
 }
 
+static void count_refusal(struct core *core, const struct command *command)
+{
+	const struct command_index *index = core->commands->index;
+	if (command && command->run)
+		core->commands->statistics[command_number(index, command)].rejected++;
+	metric_add(core, METRIC_COMMAND_ERRORS, 1);
+}
+
 static void refuse(struct round *round, const struct call *call, const struct slice *argv, struct reply *reply)
 {
 	struct session *session = round->session;
+	const struct command_index *index = round->core->commands->index;
+	count_refusal(round->core, call->command ? call->command : command_find(index, argv[0]));
 	if (slice_equal_nocase(argv[0], S("EXEC"))) {
 		transaction_abort(session, why_no_exec(call->kind), reply);
-		metric_add(round->core, METRIC_COMMAND_ERRORS, 1);
 		return;
 	}
 	switch (call->kind) {
@@ -798,7 +807,7 @@ static void refuse(struct round *round, const struct call *call, const struct sl
 			session->ops->close(session, true);
 			return;
 		}
-		(void)command_resolve(round->core->commands->index, argv, call->argc, reply);
+		(void)command_resolve(index, argv, call->argc, reply);
 		break;
 	case CALL_NO_AUTH:
 		reply_err(reply, ERR_NO_AUTH);
@@ -807,13 +816,10 @@ static void refuse(struct round *round, const struct call *call, const struct sl
 		reply_error_fmt(reply,
 				"ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
 				"are allowed in this context",
-				command_full_name(round->core->commands->index, call->command));
+				command_full_name(index, call->command));
 		break;
 	}
 	transaction_spoil(session);
-	if (call->command)
-		round->core->commands->statistics[command_number(round->core->commands->index, call->command)].rejected++;
-	metric_add(round->core, METRIC_COMMAND_ERRORS, 1);
 }
 
 /* True: it has answered. */

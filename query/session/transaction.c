@@ -50,6 +50,11 @@ uint32_t transaction_queued(const struct session *session)
 	return session->transaction ? session->transaction->n_queued : 0;
 }
 
+uint32_t transaction_flags(const struct session *session)
+{
+	return session->transaction ? session->transaction->flags : 0;
+}
+
 uint32_t transaction_watched(const struct session *session)
 {
 	return session->transaction ? session->transaction->n_watched : 0;
@@ -392,9 +397,12 @@ static void run_transaction(struct exec *exec, struct transaction *t, const stru
 		say_aborted(exec->reply, "OOM command not allowed when used memory > 'maxmemory'.");
 		return;
 	}
+	/* Errors inside are their commands', not EXEC's. */
+	uint32_t errors = exec->reply->errors;
 	reply_array(exec->reply, t->n_queued);
 	for (const struct queued *q = t->first; q; q = q->next)
 		run_queued(core, exec->session, exec->client, q, exec->reply);
+	exec->reply->errors = errors;
 }
 
 static enum err run_exec(struct exec *exec)

@@ -109,6 +109,25 @@ def test_watch_sees_changes_and_only_changes(server):
         assert a.pipeline(("MULTI",), ("GET", "w"), ("EXEC",))[-1] == [b"theirs"]
 
 
+def test_watch_holds_where_nothing_is_changed(server):
+    with server.connect() as a, server.connect() as b:
+        b("FLUSHALL")
+        for no_change in (("FLUSHALL",), ("SWAPDB", "0", "1"), ("DEL", "w"), ("PERSIST", "w"), ("GETEX", "w", "EX", "10")):
+            a("WATCH", "w")
+            b(*no_change)
+            assert a.pipeline(("MULTI",), ("EXISTS", "w"), ("EXEC",))[-1] == [0], no_change
+        b("SET", "bits", "a")
+        for no_change in (("SETBIT", "bits", "1", "1"), ("BITFIELD", "bits", "SET", "u8", "0", "97")):
+            a("WATCH", "bits")
+            b(*no_change)
+            assert a.pipeline(("MULTI",), ("GET", "bits"), ("EXEC",))[-1] == [b"a"], no_change
+        for _ in range(2):  # there and back
+            a("WATCH", "bits")
+            b("SWAPDB", "0", "1")
+            assert a.pipeline(("MULTI",), ("GET", "bits"), ("EXEC",))[-1] is None
+        b("FLUSHALL")
+
+
 def test_multi_rules(server):
     with server.connect() as c:
         assert c("EXEC") == Error("ERR EXEC without MULTI")
@@ -119,6 +138,9 @@ def test_multi_rules(server):
         assert c("GET") == Error("ERR wrong number of arguments for 'get' command")
         assert c("SET", "k", "v") == "QUEUED"
         assert c("EXEC") == Error("EXECABORT Transaction discarded because of previous errors.")
+        assert c.pipeline(("MULTI",), ("EXEC", "now"), ("DISCARD",)) == [
+            "OK", Error("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"),
+            Error("ERR DISCARD without MULTI")]
         got = c.pipeline(("SET", "s", "abc"), ("MULTI",), ("INCR", "s"), ("SELECT", "1"), ("SET", "s", "one"),
                          ("SELECT", "0"), ("GET", "s"), ("FLUSHDB",), ("DBSIZE",), ("PING",), ("EXEC",))
         assert got[-1] == [Error("ERR value is not an integer or out of range"), "OK", "OK", "OK", b"abc", "OK", 0, "PONG"]

@@ -202,7 +202,7 @@ SETTINGS = (b"maxmemory", b"maxmemory-policy", b"maxmemory-samples", b"databases
             b"", b"latency-tracking", b"slowlog-max-len", b"[a-c]ppend*", b"cluster-enabled")
 SETTING_VALUES = {
     b"maxmemory-policy": (b"noeviction", b"allkeys-lru", b"VOLATILE-TTL", b"sometimes", b""),
-    b"maxmemory-samples": (b"5", b"0", b"64", b"65", b"x", b"-1"),
+    b"maxmemory-samples": (b"5", b"0", b"64", b"x", b"-1"),
     b"slowlog-max-len": (b"128", b"-1", b"x", b"0", b"10"),
     b"slowlog-log-slower-than": (b"10000", b"-1", b"-2", b"x"),
     b"latency-tracking": (b"yes", b"no", b"maybe", b"YES"),

@@ -207,6 +207,19 @@ Test(object, packs_and_unpacks)
 	expect_round_trip(keyspace_find(shard, &key, FIND_QUIET));
 }
 
+Test(object, keeps_digits_as_bytes_where_told_to)
+{
+	int64_t integer;
+	struct object *object = string_put_bytes(shard, &key, S("12"), EXPIRES_NEVER, false);
+	cr_assert_str_eq(object_encoding(object), "embstr");
+	cr_assert(string_integer(object, &integer) && integer == 12);
+	expect_round_trip(object);
+	object = string_put_bytes(shard, &key, S("12"), EXPIRES_NEVER, true);
+	cr_assert_str_eq(object_encoding(object), "raw");
+	expect_round_trip(object);
+	cr_assert_str_eq(object_encoding(put("12")), "int");
+}
+
 Test(object, refuses_malformed_packs_and_keeps_the_key)
 {
 	put("kept");

@@ -107,6 +107,24 @@ Test(watch, holds_for_a_key_that_had_expired_before)
 	watch_free(shard, watch);
 }
 
+Test(watch, follows_the_names_of_two_keyspaces)
+{
+	struct key there = key_named(1, key.name);
+	struct watch *watch = watch_new(shard, &key), *watch_there = watch_new(shard, &there);
+	put(&other);
+	watches_follow(shard, 0, 1);
+	cr_assert_not(watch_broken(shard, watch));
+	cr_assert_not(watch_broken(shard, watch_there));
+	put(&there); /* what the first watch is for now */
+	cr_assert(watch_broken(shard, watch));
+	cr_assert_not(watch_broken(shard, watch_there));
+	watches_follow(shard, 0, 1);
+	cr_assert(watch_broken(shard, watch_there));
+	watch_free(shard, watch);
+	watch_free(shard, watch_there);
+	watches_follow(shard, 0, 1); /* nobody watches */
+}
+
 Test(watch, many_watches_on_many_keys_are_independent)
 {
 	enum { WATCHES = 500 };
