@@ -474,6 +474,40 @@ static void ask_as_worker(struct client *c, bool only_look)
 	}
 }
 
+static void await_filled(struct client *c, uint32_t text)
+{
+	struct slice value = text_bytes(c->history->texts, text);
+	if (!text) {
+		begin(c, AWAIT_TEXT, text_fmt(c, c->resp == 3 ? "_\r\n" : "$-1\r\n"), 0);
+		return;
+	}
+	struct buf reply = {0};
+	buf_printf(&reply, "$%zu\r\n", value.len);
+	buf_append(&reply, value);
+	buf_append(&reply, S("\r\n"));
+	begin(c, AWAIT_TEXT, text_id(c->history->texts, buf_slice(&reply)), 0);
+	buf_fini(&reply);
+}
+
+/* A value of its own, lent over and over, and words: whatever shared keys it read could be read
+ * at any time until it looks at the answers. */
+static void ask_as_sulker(struct client *c)
+{
+	if (c->config->mix[MIX_GLOBAL] > 0 || sim_chance(c->sim, 300)) {
+		ask_echo(c);
+		return;
+	}
+	if (c->filled[0]) {
+		await_filled(c, c->filled[0]);
+		put_words(c, 0, "GET sulk");
+		return;
+	}
+	c->filled[0] = draw_value(c);
+	begin(c, AWAIT_TEXT, text_id(c->history->texts, S("+OK\r\n")), 0);
+	put_words(c, 1, "SET sulk");
+	put_text(c, c->filled[0]);
+}
+
 static uint32_t add_membership(struct client *c, uint8_t channel)
 {
 	struct membership m = {.client = c->id,
@@ -523,21 +557,6 @@ static void put_filler_key(struct client *c, uint32_t key)
 {
 	char name[24];
 	put_word(c, slice_of(name, (size_t)snprintf(name, sizeof(name), "{fill}%u", key)));
-}
-
-static void await_filled(struct client *c, uint32_t text)
-{
-	struct slice value = text_bytes(c->history->texts, text);
-	if (!text) {
-		begin(c, AWAIT_TEXT, text_fmt(c, c->resp == 3 ? "_\r\n" : "$-1\r\n"), 0);
-		return;
-	}
-	struct buf reply = {0};
-	buf_printf(&reply, "$%zu\r\n", value.len);
-	buf_append(&reply, value);
-	buf_append(&reply, S("\r\n"));
-	begin(c, AWAIT_TEXT, text_id(c->history->texts, buf_slice(&reply)), 0);
-	buf_fini(&reply);
 }
 
 static void fill_get(struct client *c, uint32_t key)
@@ -618,6 +637,9 @@ void ask_something(struct client *c, bool only_look)
 		break;
 	case SUBSCRIBER:
 		ask_as_subscriber(c);
+		break;
+	case SULKER:
+		ask_as_sulker(c);
 		break;
 	case JANITOR:
 		ask_as_janitor(c);

@@ -1,11 +1,13 @@
-/* The search goes depth first: at each node it tries those operations that may come next,
- * the one answered first before the others. Three things keep it short. An operation whose
- * reply is right now and says that it changes nothing is taken at once: if any order works from
- * here, one that begins with it does. What has nothing to do with the operation answered
- * first is not tried before that one. And sets of operations done, with the state they lead
- * to, are not tried twice. */
+/* The search goes depth first: at each node it tries those operations that may come next, in
+ * the order in which they were seen inside the server. Four things keep it short. An operation
+ * whose reply is right now and says that it changes nothing is taken at once: if any order
+ * works from here, one that begins with it does. What has nothing to do with the operation
+ * whose deadline is next is not tried before that one. A value that a later reply shows, and
+ * that nobody can make again, is not lost. And sets of operations done, with the state they
+ * lead to, are not tried twice. */
 #include "tests/sim/check.h"
 
+#include "engine/base/number.h"
 #include "engine/memory/memory.h"
 #include "tests/sim/model.h"
 
@@ -25,11 +27,19 @@ struct node {
 	uint32_t before[BEFORE_MAX]; /* of the same session */
 	uint32_t n_before;
 	uint64_t slots;
-	uint64_t seen; /* when it may have been done; NEVER: nobody saw it */
-	bool quiet;    /* changes nothing, as its reply says */
-	bool near;     /* see list_near() */
-	bool optional; /* may not have been done at all */
+	uint64_t seen;                  /* when it may have been done; NEVER: nobody saw it */
+	bool quiet;                     /* changes nothing, as its reply says */
+	bool near;                      /* see list_near() */
+	uint32_t reads_at, n_reads;     /* needs that its reply names, in `links` */
+	uint32_t creates_at, n_creates; /* needs that it may fulfil */
+	bool optional;                  /* may not have been done at all */
 	bool done;
+};
+
+/* A text that some reply shows as the value of a key: so some key must have it until then. */
+struct need {
+	uint32_t text;
+	uint32_t readers_left, creators_left; /* not done yet */
 };
 
 struct search {
@@ -39,6 +49,8 @@ struct search {
 	uint32_t n, n_done, required_left;
 	uint64_t done_hash;
 	uint32_t low;          /* all before it are done */
+	struct buf needs;      /* of struct need, by text */
+	struct buf links;      /* of numbers of needs: those of each node together */
 	struct buf candidates; /* of numbers of nodes, those of each level behind those of the last */
 	uint64_t *seen;
 	uint64_t seen_n, seen_cap;
@@ -134,8 +146,17 @@ static bool follows_all(const struct search *s, const struct node *node)
 	return true;
 }
 
+static struct need *need_at(const struct search *s, uint32_t i)
+{
+	return (struct need *)s->needs.ptr + ((const uint32_t *)s->links.ptr)[i];
+}
+
 static void node_do(struct search *s, struct node *node)
 {
+	for (uint32_t i = 0; i < node->n_reads; i++)
+		need_at(s, node->reads_at + i)->readers_left--;
+	for (uint32_t i = 0; i < node->n_creates; i++)
+		need_at(s, node->creates_at + i)->creators_left--;
 	node->done = true;
 	s->done_hash ^= node->mark;
 	s->n_done++;
@@ -146,6 +167,10 @@ static void node_do(struct search *s, struct node *node)
 
 static void node_undo(struct search *s, struct node *node)
 {
+	for (uint32_t i = 0; i < node->n_reads; i++)
+		need_at(s, node->reads_at + i)->readers_left++;
+	for (uint32_t i = 0; i < node->n_creates; i++)
+		need_at(s, node->creates_at + i)->creators_left++;
 	uint32_t at = (uint32_t)(node - s->nodes);
 	node->done = false;
 	s->done_hash ^= node->mark;
@@ -249,9 +274,14 @@ static uint32_t list_next(struct search *s)
 	        s);
 	if (!s->nodes[first].optional || n == 0)
 		return n;
-	/* The last moment for it: else it was never done. */
-	first |= NEVER_DONE;
-	buf_append(&s->candidates, slice_of(&first, sizeof(first)));
+	/* The last moment for it: else it was never done. Likely so if nobody saw it. */
+	uint32_t never = first | NEVER_DONE, *all;
+	buf_append(&s->candidates, slice_of(&never, sizeof(never)));
+	all = (uint32_t *)s->candidates.ptr + s->candidates.len / sizeof(uint32_t) - n - 1;
+	if (s->nodes[first].seen == NEVER) {
+		memmove(all + 1, all, n * sizeof(*all));
+		all[0] = never;
+	}
 	return n + 1;
 }
 
@@ -315,6 +345,48 @@ static void level_leave(struct search *s, struct level *level)
 	s->candidates.len = level->candidates_at * sizeof(uint32_t);
 }
 
+static int by_text(const void *a, const void *b)
+{
+	const struct need *one = a, *other = b;
+	return (one->text > other->text) - (one->text < other->text);
+}
+
+static struct need *need_of(const struct search *s, uint32_t text)
+{
+	struct need wanted = {.text = text};
+	return bsearch(&wanted, s->needs.ptr, s->needs.len / sizeof(wanted), sizeof(wanted), by_text);
+}
+
+static bool is_there(const struct state *state, uint32_t text)
+{
+	for (uint32_t slot = 0; slot < DATABASES_USED * KEYS_MAX; slot++)
+		if (state->values[slot] == text)
+			return true;
+	return false;
+}
+
+static bool is_lost(const struct need *need, const struct state *state)
+{
+	return need->readers_left > 0 && need->creators_left == 0 && !is_there(state, need->text);
+}
+
+/* Is a value gone for good that a later reply shows? */
+static bool loses_something(const struct search *s, const struct node *node, const struct state *before,
+                            const struct state *after)
+{
+	for (uint32_t i = 0; i < node->n_creates; i++)
+		if (is_lost(need_at(s, node->creates_at + i), after))
+			return true;
+	for (uint32_t slot = 0; slot < DATABASES_USED * KEYS_MAX; slot++) {
+		if (before->values[slot] == after->values[slot])
+			continue;
+		const struct need *need = need_of(s, before->values[slot]);
+		if (need && is_lost(need, after))
+			return true;
+	}
+	return false;
+}
+
 /* The next candidate that fits; false: none is left. */
 static bool level_choose(struct search *s, struct level *level, struct state *out)
 {
@@ -326,8 +398,12 @@ static bool level_choose(struct search *s, struct level *level, struct state *ou
 		s->steps++;
 		if (is_done && !model_explains(&s->model, out, s->nodes[at].operation))
 			continue;
-		level->chosen = at;
 		node_do(s, &s->nodes[at]);
+		if (loses_something(s, &s->nodes[at], &level->state, out)) {
+			node_undo(s, &s->nodes[at]);
+			continue;
+		}
+		level->chosen = at;
 		return true;
 	}
 	return false;
@@ -424,6 +500,102 @@ static void order_session(struct search *s, uint32_t at)
 	}
 }
 
+/* ---- needs ------------------------------------------------------------------------------------ */
+
+/* Calls `visit` for each text that the reply shows as a whole value. */
+static void each_value_shown(struct search *s, const struct operation *operation,
+                             void (*visit)(struct search *, uint32_t text))
+{
+	for (uint32_t i = 0; i < operation->n_steps; i++)
+		if (operation->steps[i].verb == GETRANGE)
+			return; /* a part of one; it is as well to miss the others */
+	struct slice reply = text_bytes(s->history->texts, operation->reply);
+	for (size_t at = 0; at < reply.len;) {
+		const uint8_t *end = memchr(reply.ptr + at, '\n', reply.len - at);
+		size_t line = at;
+		at = (size_t)(end - reply.ptr) + 1;
+		if (reply.ptr[line] != '$' || reply.ptr[line + 1] == '-')
+			continue;
+		size_t len = strtoul((const char *)reply.ptr + line + 1, NULL, 10);
+		visit(s, text_id(s->history->texts, slice_of(reply.ptr + at, len)));
+		reply = text_bytes(s->history->texts, operation->reply);
+		at += len + 2;
+	}
+}
+
+static void add_need(struct search *s, uint32_t text)
+{
+	struct need need = {.text = text};
+	buf_append(&s->needs, slice_of(&need, sizeof(need)));
+}
+
+static void sort_needs(struct search *s)
+{
+	struct need *all = (struct need *)s->needs.ptr;
+	size_t n = s->needs.len / sizeof(*all), kept = 0;
+	if (n > 0)
+		qsort(all, n, sizeof(*all), by_text);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || all[kept - 1].text != all[i].text)
+			all[kept++] = all[i];
+	s->needs.len = kept * sizeof(*all);
+}
+
+static void add_reader(struct search *s, uint32_t text)
+{
+	struct need *need = need_of(s, text);
+	uint32_t number = (uint32_t)(need - (struct need *)s->needs.ptr);
+	need->readers_left++;
+	buf_append(&s->links, slice_of(&number, sizeof(number)));
+}
+
+/* Can the step make a value of the text? Copies do not make it: they find it somewhere. */
+static bool may_create(const struct history *history, const struct step *step, uint32_t text)
+{
+	struct slice whole = text_bytes(history->texts, text);
+	int64_t number;
+	switch (step->verb) {
+	case INCR:
+	case DECR:
+	case INCRBY:
+		return integer_parse(whole, &number);
+	case APPEND:
+	case SETRANGE: {
+		struct slice part = text_bytes(history->texts, step->values[0]);
+		return memmem(whole.ptr, whole.len, part.ptr, part.len) != NULL;
+	}
+	default:
+		for (uint8_t i = 0; i < step->n; i++)
+			if (step->values[i] == text)
+				return true;
+		return false;
+	}
+}
+
+static void link_needs(struct search *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		each_value_shown(s, s->nodes[i].operation, add_need);
+	sort_needs(s);
+	struct need *all = (struct need *)s->needs.ptr;
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct node *node = &s->nodes[i];
+		node->reads_at = (uint32_t)(s->links.len / sizeof(uint32_t));
+		each_value_shown(s, node->operation, add_reader);
+		node->creates_at = (uint32_t)(s->links.len / sizeof(uint32_t));
+		node->n_reads = node->creates_at - node->reads_at;
+		for (uint32_t need = 0; need < s->needs.len / sizeof(*all); need++)
+			for (uint32_t j = 0; j < node->operation->n_steps; j++) {
+				if (!may_create(s->history, &node->operation->steps[j], all[need].text))
+					continue;
+				all[need].creators_left++;
+				buf_append(&s->links, slice_of(&need, sizeof(need)));
+				break;
+			}
+		node->n_creates = (uint32_t)(s->links.len / sizeof(uint32_t)) - node->creates_at;
+	}
+}
+
 /* ---- sightings --------------------------------------------------------------------------------- */
 
 /* Where in what was seen the step's value lies, if it can have left that: what was written
@@ -482,9 +654,7 @@ static uint64_t when_seen(const struct history *history, const struct operation 
 				       (place < SEEN_UNITS - 2 ? place : SEEN_UNITS - 2);
 		}
 	}
-	return overwritten != NEVER            ? overwritten
-	       : operation->responded == NEVER ? NEVER
-	                                       : operation->responded * SEEN_UNITS;
+	return overwritten != NEVER ? overwritten : operation->responded * SEEN_UNITS;
 }
 
 static void explain(const struct search *s, enum verdict verdict, FILE *to)
@@ -528,6 +698,7 @@ static void judge(const struct history *history, uint64_t slots, uint64_t steps_
 		s.required_left += !s.nodes[i].optional;
 		order_session(&s, i);
 	}
+	link_needs(&s);
 	s.best_done = memory_zalloc(s.n + 1);
 	enum verdict verdict = search_patiently(&s, steps_max);
 	if (verdict != LINEARIZABLE) {
@@ -541,6 +712,8 @@ static void judge(const struct history *history, uint64_t slots, uint64_t steps_
 	memory_free(s.nodes);
 	memory_free(s.seen);
 	buf_fini(&s.candidates);
+	buf_fini(&s.needs);
+	buf_fini(&s.links);
 	model_fini(&s.model);
 }
 

@@ -7,7 +7,7 @@
 
 #include <stdarg.h>
 
-enum { ALL_CLIENTS_MAX = CLIENTS_MAX + SUBSCRIBERS_MAX + 2, FAILURE_MAX = 400, TRICKLE = 8 };
+enum { ALL_CLIENTS_MAX = CLIENTS_MAX + SUBSCRIBERS_MAX + 3, FAILURE_MAX = 400, TRICKLE = 8 };
 
 /* A session whose client left before all was answered. */
 struct ghost {
@@ -19,8 +19,7 @@ struct clients {
 	const struct config *config;
 	struct client all[ALL_CLIENTS_MAX];
 	uint16_t n;
-	struct client *janitor; /* begins when the others have done */
-	struct buf ghosts;      /* of struct ghost */
+	struct buf ghosts; /* of struct ghost */
 	char failure[FAILURE_MAX];
 };
 
@@ -158,7 +157,7 @@ enum { UNTOLD_MAX = 3 };
 static void generate(struct client *c)
 {
 	uint64_t n = 1 + sim_below(c->sim, c->config->pipeline);
-	if (c->role != JANITOR && sim_chance(c->sim, c->config->disconnects))
+	if (c->role < SULKER && sim_chance(c->sim, c->config->disconnects))
 		c->leaves = c->role != FILLER && sim_chance(c->sim, 500) ? LEAVE_BY_RESET : LEAVE_BY_END;
 	for (uint64_t asked = 0; asked < n && c->left > 0; asked++, c->left--)
 		ask_something(c, c->leaves == LEAVE_BY_RESET && asked + awaited_count(c) >= UNTOLD_MAX);
@@ -349,10 +348,11 @@ void clients_bury(struct clients *clients, bool (*knows)(void *arg, int fd), voi
 
 static bool is_done(const struct client *c) { return !c->wire && c->left == 0; }
 
-static bool others_are_done(const struct clients *clients)
+/* All whose role comes before this one. */
+static bool are_done_before(const struct clients *clients, enum role role)
 {
 	for (uint16_t i = 0; i < clients->n; i++)
-		if (&clients->all[i] != clients->janitor && !is_done(&clients->all[i]))
+		if (clients->all[i].role < role && !is_done(&clients->all[i]))
 			return false;
 	return true;
 }
@@ -360,8 +360,10 @@ static bool others_are_done(const struct clients *clients)
 /* Does a client that may act have anything to do? */
 static bool wants_to_act(const struct client *c)
 {
+	if (!c->wire && c->role == JANITOR) /* what the dead have asked may still be done */
+		return c->left > 0 && are_done_before(c->clients, JANITOR) && c->clients->ghosts.len == 0;
 	if (!c->wire)
-		return c->left > 0 && (c->role != JANITOR || others_are_done(c->clients));
+		return c->left > 0;
 	if (c->finishing)
 		return false;
 	if (c->output.len > 0)
@@ -387,11 +389,13 @@ static void act(struct client *c)
 
 static bool may_act(const struct client *c) { return c->act_ns <= sim_now_ns(c->sim) && wants_to_act(c); }
 
+static bool sulks(const struct client *c) { return c->role == SULKER && !are_done_before(c->clients, SULKER); }
+
+static bool has_arrived(struct client *c) { return sim_client_input(c->wire).len > 0 || sim_client_ended(c->wire); }
+
 static bool may_read(struct client *c)
 {
-	if (!c->wire || c->read_ns > sim_now_ns(c->sim))
-		return false;
-	return sim_client_input(c->wire).len > 0 || sim_client_ended(c->wire);
+	return c->wire && c->read_ns <= sim_now_ns(c->sim) && !sulks(c) && has_arrived(c);
 }
 
 bool clients_step(struct clients *clients)
@@ -417,8 +421,8 @@ static uint64_t next_ns(struct client *c)
 	uint64_t now_ns = sim_now_ns(c->sim), next_ns = NEVER, arrives_ns = NEVER;
 	if (wants_to_act(c))
 		next_ns = c->act_ns;
-	if (c->wire)
-		arrives_ns = sim_client_input(c->wire).len > 0 ? now_ns : sim_client_next_ns(c->wire);
+	if (c->wire && !sulks(c))
+		arrives_ns = has_arrived(c) ? now_ns : sim_client_next_ns(c->wire);
 	if (arrives_ns != NEVER && arrives_ns < c->read_ns)
 		arrives_ns = c->read_ns;
 	return arrives_ns < next_ns ? arrives_ns : next_ns;
@@ -446,7 +450,7 @@ const char *clients_failure(const struct clients *clients) { return clients->fai
 
 void clients_print(const struct clients *clients, FILE *to)
 {
-	static const char *const roles[] = {"worker", "filler", "subscriber", "janitor"};
+	static const char *const roles[] = {"worker", "filler", "subscriber", "sulker", "janitor"};
 	for (uint16_t i = 0; i < clients->n; i++) {
 		const struct client *c = &clients->all[i];
 		fprintf(to, "  %s %u.%u: %s, %u to ask, %zu bytes to send, %u replies to come%s\n", roles[c->role],
@@ -483,7 +487,9 @@ struct clients *clients_new(const struct config *config, struct sim *sim, struct
 		add(clients, SUBSCRIBER, config->n_operations / 4 + 2);
 	if (config->has_filler)
 		add(clients, FILLER, FILLER_OPERATIONS);
-	clients->janitor = add(clients, JANITOR, JANITOR_OPERATIONS);
+	if (config->has_sulker)
+		add(clients, SULKER, SULKER_OPERATIONS)->overlap = SULKER_OPERATIONS;
+	add(clients, JANITOR, JANITOR_OPERATIONS);
 	return clients;
 }
 

@@ -2,9 +2,9 @@
  *
  * What      Workers send pipelines of commands on few keys that all share, and write down
  *           when they asked and what they were told. A filler has many keys of one partition
- *           to itself, so that it knows each answer beforehand. Subscribers listen. When all
- *           have done, a janitor reads every key once more, and empties the server.
- * Replies   Those that are known beforehand are compared as they come; all come in order.
+ *           to itself, so that it knows each answer beforehand. Subscribers listen. A sulker asks
+ *           and does not read while anybody else is busy. When all have done, a janitor reads every key once more, and
+ * empties the server. Replies   Those that are known beforehand are compared as they come; all come in order.
  */
 #pragma once
 

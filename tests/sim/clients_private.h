@@ -3,9 +3,9 @@
 
 #include "tests/sim/clients.h"
 
-enum { FILLER_OPERATIONS = 120, JANITOR_OPERATIONS = DATABASES_USED + 2 };
+enum { FILLER_OPERATIONS = 120, JANITOR_OPERATIONS = DATABASES_USED + 2, SULKER_OPERATIONS = 60 };
 
-enum role { WORKER, FILLER, SUBSCRIBER, JANITOR };
+enum role { WORKER, FILLER, SUBSCRIBER, SULKER, JANITOR };
 
 /* What a reply is to be. */
 enum awaits {

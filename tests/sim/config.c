@@ -72,13 +72,15 @@ struct config config_draw(uint64_t seed)
 	c.n_clients = (uint16_t)(tied ? PICK(s, 1, 2, 3, 4) : PICK(s, 1, 2, 4, 6));
 	c.n_keys = (uint16_t)(tied ? between(s, 2, 6) : between(s, 1, KEYS_MAX));
 	c.tagged = one_in(s, 3);
-	c.n_operations = PICK(s, 30, 60, 120, 250);
+	c.n_operations = PICK(s, 20, 40, 80, 160);
 	/* What may happen at the same time is what makes a search long. */
-	c.pipeline = tied ? between(s, 1, c.n_clients > 1 ? 16u / c.n_clients : 30) : PICK(s, 1, 4, 16, 40);
+	uint32_t most = c.n_clients == 1 ? 40 : tied ? 16 / c.n_clients : 24u * c.n_keys / c.n_clients;
+	c.pipeline = between(s, 1, most < 40 ? most : 40);
 	c.long_values = PICK(s, 0, 50, 300);
 	c.huge_values = PICK(s, 0, 0, 0, 20);
 	c.disconnects = PICK(s, 0, 0, 20, 100);
 	c.slow_reader = PICK(s, 0, 0, 300, 900);
+	c.has_sulker = one_in(s, 4);
 	c.fragments = PICK(s, 0, 200, 800);
 	c.spurious_wakes = PICK(s, 0, 0, 20, 200);
 	c.step_ns = PICK(s, 50, 500, 20000);
@@ -93,10 +95,11 @@ void config_print(const struct config *c, FILE *to)
 {
 	const struct sim_faults *f = &c->faults;
 	fprintf(to,
-	        "seed %llu: cores %u clients %u subscribers %u filler %d keys %u tagged %d operations %u pipeline %u "
+	        "seed %llu: cores %u clients %u subscribers %u filler %d sulker %d keys %u tagged %d operations %u "
+	        "pipeline %u "
 	        "strict %d\n",
-	        (unsigned long long)c->seed, c->n_cores, c->n_clients, c->n_subscribers, c->has_filler, c->n_keys,
-	        c->tagged, c->n_operations, c->pipeline, c->strict);
+	        (unsigned long long)c->seed, c->n_cores, c->n_clients, c->n_subscribers, c->has_filler, c->has_sulker,
+	        c->n_keys, c->tagged, c->n_operations, c->pipeline, c->strict);
 	fprintf(to, "  mix:");
 	for (int kind = 0; kind < MIX_KINDS; kind++)
 		fprintf(to, " %u", c->mix[kind]);

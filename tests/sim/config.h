@@ -41,6 +41,7 @@ struct config {
 	uint32_t long_values;    /* chances in 1000: of a value that may be lent, */
 	uint32_t huge_values;    /* that is lent whatever the limit is, */
 	uint32_t disconnects;    /* that a client leaves in the middle, */
+	bool has_sulker;         /* one asks and asks, and reads nothing until the others have done */
 	uint32_t slow_reader;    /* that one reads little */
 	uint32_t fragments;      /* that a request is sent in several pieces */
 	uint32_t spurious_wakes; /* that a sleeping core looks up for nothing */

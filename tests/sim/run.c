@@ -57,7 +57,10 @@ static bool step(struct run *run)
 	bool clients_first = sim_chance(run->sim, 300);
 	if (clients_first && clients_step(run->clients))
 		return true;
-	return world_step(run->world) || (!clients_first && clients_step(run->clients)) || leap(run);
+	if (world_step(run->world) || (!clients_first && clients_step(run->clients)))
+		return true;
+	clients_bury(run->clients, knows, run->world);
+	return leap(run);
 }
 
 static bool goes_on(struct run *run)

@@ -30,6 +30,7 @@ struct world {
 	uint64_t hash_seed;
 	uint32_t mood_left; /* steps */
 	struct history *history;
+	char names[KEYS_MAX][16];
 	uint64_t touched;                        /* shared keys changed in this step, as slots */
 	uint32_t keyspace_of_db[DATABASES_USED]; /* of core 0, when last seen */
 	struct player players[CORES_MAX];
@@ -37,21 +38,18 @@ struct world {
 
 /* ---- what is seen of the keys ------------------------------------------------------------- */
 
-static int key_number(const struct config *config, struct slice name)
+static int key_number(const struct world *world, struct slice name)
 {
-	char text[16];
-	for (uint8_t key = 0; key < config->n_keys; key++) {
-		key_name(config, key, text);
-		if (slice_equal(name, slice_from_str(text)))
+	for (uint8_t key = 0; key < world->config->n_keys; key++)
+		if (slice_equal(name, slice_from_str(world->names[key])))
 			return key;
-	}
 	return -1;
 }
 
 static void key_changed(struct shard *shard, const struct key *key)
 {
 	struct world *world = shard->changed_arg;
-	int number = key_number(world->config, key->name);
+	int number = key_number(world, key->name);
 	for (uint8_t db = 0; db < DATABASES_USED && number >= 0; db++)
 		if (shard->keyspace_of_db[db] == key->keyspace)
 			world->touched |= slot_bit(db, (uint8_t)number);
@@ -65,9 +63,9 @@ static void note_sighting(struct world *world, uint8_t slot, uint32_t text)
 
 static uint32_t value_seen(struct world *world, struct shard *shard, uint8_t slot)
 {
-	char name[16], scratch[STRING_SCRATCH];
-	key_name(world->config, slot % KEYS_MAX, name);
-	struct key key = {.name = slice_from_str(name), .keyspace = shard->keyspace_of_db[slot / KEYS_MAX]};
+	char scratch[STRING_SCRATCH];
+	struct key key = {.name = slice_from_str(world->names[slot % KEYS_MAX]),
+	                  .keyspace = shard->keyspace_of_db[slot / KEYS_MAX]};
 	key.hash = key_hash(shard->hash_seed, key.name);
 	key.slot = slot_of(key.name);
 	struct object *object = keyspace_find(shard, &key, FIND_QUIET);
@@ -128,6 +126,8 @@ struct world *world_new(const struct config *config, struct sim *sim, const stru
 	world->config = config;
 	world->sim = sim;
 	world->history = history;
+	for (uint8_t key = 0; key < config->n_keys; key++)
+		key_name(config, key, world->names[key]);
 	world->settings = settings_new();
 	world->settings->client_output_soft_limit = config->output_limit;
 	world->settings->pipeline_order = config->strict;
@@ -369,7 +369,11 @@ bool world_is_clean(struct world *world, char *why, size_t why_size)
 		const char *what = left_over(world->players[id].core);
 		if (!what)
 			continue;
-		snprintf(why, why_size, "core %u still has %s", id, what);
+		const struct shard_counters *counters = &world->players[id].core->shard->counters;
+		snprintf(why, why_size,
+		         "core %u still has %s (objects %llu bytes, tables %llu, %llu lent, %llu to free)", id, what,
+		         (unsigned long long)counters->objects_bytes, (unsigned long long)counters->tables_bytes,
+		         (unsigned long long)counters->lent, (unsigned long long)counters->freeing);
 		return false;
 	}
 	return true;
