@@ -27,6 +27,7 @@ struct resp_connection {
 	bool running;        /* the round waits for others */
 	bool broken;         /* the parser has given up; parser.error says why */
 	bool draining;       /* close when the round is done */
+	struct postponed postponed;
 };
 
 static struct resp_connection *of_session(const struct session *session)
@@ -142,6 +143,25 @@ static struct resp_limits limits_of(const struct resp_connection *r)
 	};
 }
 
+/* Leaves the commands of the round in the input until CLIENT PAUSE is over. */
+static void postpone(struct resp_connection *r)
+{
+	round_postpone(r->round, &r->postponed);
+	round_free(take(r->round));
+	resp_parser_fini(&r->parser);
+	r->parser = (struct resp_parser){0};
+	r->taken = 0;
+	r->broken = false;
+	(void)connection_keep_input(&r->connection);
+	connection_block(&r->connection);
+}
+
+static void run_again(struct postponed *postponed)
+{
+	struct resp_connection *r = container_of(postponed, struct resp_connection, postponed);
+	connection_unblock(&r->connection);
+}
+
 /* Runs what was gathered. False: it waits, and done() goes on. */
 static bool run(struct resp_connection *r)
 {
@@ -150,6 +170,10 @@ static bool run(struct resp_connection *r)
 	if (round_is_empty(r->round)) {
 		settle(r);
 		return true;
+	}
+	if (round_is_paused(r->round)) {
+		postpone(r);
+		return false;
 	}
 	/* Held from before: what runs may publish, close, or come back to us. */
 	r->running = true;
@@ -236,6 +260,7 @@ static void opened(struct connection *c)
 	r->session.core = c->core;
 	r->session.ops = &session_ops;
 	r->session.id = c->id;
+	r->postponed.again = run_again;
 	session_open(&r->session);
 }
 
@@ -244,6 +269,10 @@ static void ended(struct connection *c) { connection_close(c); }
 static void drain(struct connection *c)
 {
 	struct resp_connection *r = container_of(c, struct resp_connection, connection);
+	if (link_linked(&r->postponed.link)) { /* now or never */
+		list_remove(&r->postponed.link);
+		connection_unblock(c);
+	}
 	if (r->running)
 		r->draining = true;
 	else
@@ -254,7 +283,7 @@ static void drain(struct connection *c)
 static void idled(struct connection *c)
 {
 	struct resp_connection *r = container_of(c, struct resp_connection, connection);
-	if (!r->running && subscriptions_count(&r->session) == 0)
+	if (!r->running && !link_linked(&r->postponed.link) && subscriptions_count(&r->session) == 0)
 		connection_abort(c);
 }
 
@@ -262,6 +291,7 @@ static void closed(struct connection *c)
 {
 	struct resp_connection *r = container_of(c, struct resp_connection, connection);
 	assert(!r->running);
+	list_remove(&r->postponed.link);
 	if (r->round)
 		round_free(r->round);
 	session_close(&r->session);

@@ -1,5 +1,6 @@
 #include "query/session/round.h"
 
+#include "engine/base/rare.h"
 #include "engine/config/settings.h"
 #include "engine/core/fiber.h"
 #include "engine/io/io.h"
@@ -7,12 +8,14 @@
 #include "engine/metrics/metrics.h"
 #include "engine/placement/placement.h"
 #include "query/commands/slowlog.h"
+#include "query/session/pause.h"
 #include "query/session/round_private.h"
 #include "query/session/spread.h"
 #include "query/session/transaction.h"
 
 enum { ROUNDS_FREE_MAX = 64, ARGUMENTS_FIRST = 512, ARGUMENTS_KEPT_MAX = 4096, BUFFER_KEPT_MAX = 64 * 1024 };
 enum { PREFETCH_OBJECT_AHEAD = 6 };
+enum { FIBERS_MAX = RARE(8192, 4) }; /* of all cores */
 enum { TIME_EACH_UNDER_NS = 1000 * 1000, TIME_ONE_BATCH_IN = 8 };
 
 static bool go_on(struct round *round);
@@ -24,6 +27,8 @@ struct rounds *rounds_new(struct core *core)
 {
 	struct rounds *rounds = memory_zalloc(sizeof(*rounds));
 	rounds->core = core;
+	list_init(&rounds->fiberless);
+	pause_init(rounds);
 	rounds->scratch = shard_new(NULL, core->shard->hash_seed);
 	return rounds;
 }
@@ -52,6 +57,7 @@ void rounds_free(struct rounds *rounds)
 {
 	if (!rounds)
 		return;
+	timer_stop(&rounds->core->timers, &rounds->pause_look);
 	while (rounds->free) {
 		struct round *round = rounds->free;
 		rounds->free = round->next_free;
@@ -65,13 +71,6 @@ static void resume(struct core *core, struct task *task)
 {
 	struct round *round = container_of(task, struct round, resume);
 	if (go_on(round))
-		round->sink->done(round->wire);
-}
-
-static void pause_over(struct core *core, struct timer *timer)
-{
-	struct round *round = container_of(timer, struct round, pause);
-	if (round_run(round))
 		round->sink->done(round->wire);
 }
 
@@ -91,7 +90,6 @@ struct round *round_new(struct session *session, const struct round_sink *sink, 
 		round->arguments_room = ARGUMENTS_FIRST;
 		round->arguments = memory_alloc(ARGUMENTS_FIRST * sizeof(*round->arguments));
 		round->resume = (struct task){.run = resume, .name = "round"};
-		round->pause.run = pause_over;
 	}
 	round->session = session;
 	round->sink = sink;
@@ -763,6 +761,16 @@ static void last_in_fiber(void *arg)
 	round->last_done = true;
 	if (!round->starting)
 		core_ready(core, &round->resume, CLASS_FOREGROUND);
+	struct link *next = list_pop_front(&round->rounds->fiberless);
+	if (next) /* it begins when this fiber is gone */
+		core_ready(core, &container_of(next, struct round, queue)->resume, CLASS_FOREGROUND);
+}
+
+/* Stacks are many mappings, which the kernel counts: clients may start so many fibers, and
+ * others line up. Who holds a lock has one already, so the line moves on. */
+static bool may_start_fiber(const struct core *core)
+{
+	return fiber_pool_living(core->fibers) < (FIBERS_MAX + core->n_cores - 1) / core->n_cores;
 }
 
 static const char *why_no_exec(enum call_kind kind)
@@ -832,6 +840,10 @@ static bool run_last(struct round *round)
 	struct reply *reply = &round->side_reply;
 	*reply = (struct reply){.ops = session->ops->reply_ops(session), .out = &round->side, .loans = &round->side_loans};
 	if (call->kind == CALL_FIBER || call->kind == CALL_SPREAD) {
+		if (unlikely(!may_start_fiber(core))) {
+			list_push_back(&round->rounds->fiberless, &round->queue);
+			return false;
+		}
 		round->starting = true;
 		fiber_start(core, last_in_fiber, round);
 		round->starting = false;
@@ -884,31 +896,28 @@ static bool go_on(struct round *round)
 	return true;
 }
 
-static bool is_paused(const struct round *round)
+void round_cancel(struct round *round)
 {
-	const struct commands *commands = round->core->commands;
-	if (commands->clients_paused_until_ns <= round->core->now_ns || round->core->stopping)
-		return false; /* a server that stops must not wait for the end of a pause */
-	for (uint32_t i = 0; i < round->n; i++) {
-		const struct command *command = round->calls[i].command;
-		if (!command)
-			continue;
-		if (!commands->paused_writes_only || command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE))
-			return true;
+	assert(round->pending == 0);
+	for (uint16_t i = 0; i < round->n_cores; i++) {
+		struct batch *batch = round->batches[round->cores[i]];
+		batch->n = 0;
+		batch->first = NULL;
 	}
-	return false;
+	round->n_cores = 0;
+	round->session->n_commands -= round->n;
+	round_reset(round);
 }
 
-enum { PAUSE_LOOK_NS = 20 * 1000 * 1000 };
+bool round_is_paused(const struct round *round)
+{
+	return unlikely(round->core->commands->clients_paused_until_ns) && pause_holds(round);
+}
 
 bool round_run(struct round *round)
 {
 	struct core *core = round->core;
 	assert(round->n > 0);
-	if (unlikely(core->commands->clients_paused_until_ns) && is_paused(round)) {
-		timer_start(&core->timers, &round->pause, core->now_ns + PAUSE_LOOK_NS);
-		return false;
-	}
 	round->session->active_ns = core->now_ns;
 	metric_add(core, METRIC_ROUNDS, 1);
 	round->running_now = true;

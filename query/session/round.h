@@ -14,6 +14,7 @@
 #pragma once
 
 #include "engine/base/buf.h"
+#include "engine/base/list.h"
 #include "engine/base/slice.h"
 
 #include <stdbool.h>
@@ -57,6 +58,17 @@ bool round_takes_more(const struct round *round);
 /* Runs what was added. True: done, the answers are in `out` and the round is empty again.
  * False: `done` comes later. */
 bool round_run(struct round *round) must_check;
+
+/* Who waits for the end of CLIENT PAUSE; lies in its owner, who may take `link` out. */
+struct postponed {
+	struct link link; /* zeroed: does not wait */
+	void (*again)(struct postponed *postponed);
+};
+
+/* Is the round held back, before it runs? Then round_postpone() forgets its calls, for the
+ * wire to add them once more when it is called: a pause may be long, and its clients many. */
+bool round_is_paused(const struct round *round);
+void round_postpone(struct round *round, struct postponed *postponed);
 
 /* A shard's value came back from being sent. */
 void loan_return(struct core *core, void *object, uint16_t from);

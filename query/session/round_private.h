@@ -59,13 +59,12 @@ struct round {
 	const struct round_sink *sink;
 	void *wire;
 	struct task resume;      /* goes on after an answer that came on this core */
-	struct timer pause;      /* CLIENT PAUSE */
+	struct link queue;       /* of rounds that wait for a fiber */
 	uint32_t n;
 	uint32_t pending;        /* batches not done */
 	bool has_last;           /* the last call is not a batch's */
 	bool running_now;        /* inside round_run() */
 	bool starting;           /* inside fiber_start(): whoever called it sees the end himself */
-	bool last_begins;        /* its fiber is being started */
 	bool last_done;
 	bool strict;
 	struct slice *arguments;
@@ -84,11 +83,17 @@ struct rounds {
 	struct round *free;
 	uint32_t n_free;
 	struct shard *scratch;   /* for spread calls */
+	struct link paused;      /* struct postponed: oldest first */
+	struct timer pause_look; /* at them */
+	struct link fiberless;   /* rounds whose last call waits for a fiber, oldest first */
 	const struct fiber *gate_holder;
 	uint32_t gate_depth;
 	uint64_t batches;        /* run on this core */
 	uint64_t call_ns;        /* one call's share of the last batch that was timed */
 };
+
+/* Forgets the calls of a round of which nothing has run. */
+void round_cancel(struct round *round);
 
 /* Runs one call here as the client sees it, whatever locks say. */
 void call_execute(struct core *core, struct shard *shard, const struct client_view *client, struct session *session,

@@ -96,6 +96,17 @@ static struct queued *queued_new(const struct command *command, const struct sli
 	return queued;
 }
 
+/* Whatever a queued command does later: being kept takes memory. False: refused. */
+static bool may_queue(struct session *session, struct reply *reply)
+{
+	struct shard *shard = session->core->shard;
+	if (!shard->memory_max || shard_admit(shard))
+		return true;
+	reply_err(reply, ERR_NO_MEMORY);
+	session->transaction->spoiled = true;
+	return false;
+}
+
 void transaction_queue(struct session *session, const struct command *command, const struct slice *argv,
 		       uint32_t argc, struct reply *reply)
 {
@@ -105,12 +116,8 @@ void transaction_queue(struct session *session, const struct command *command, c
 		t->spoiled = true;
 		return;
 	}
-	/* Whatever it does later: being kept takes memory. */
-	if (session->core->shard->memory_max && !shard_admit(session->core->shard)) {
-		reply_err(reply, ERR_NO_MEMORY);
-		t->spoiled = true;
+	if (!may_queue(session, reply))
 		return;
-	}
 	if (!t->spoiled) {
 		size_t size;
 		struct queued *queued = queued_new(command, argv, argc, &size);
@@ -220,7 +227,8 @@ static void watch_one(struct core *core, struct session *session, struct slice n
 static enum err run_watch(struct exec *exec)
 {
 	if (transaction_is_queueing(exec->session)) {
-		reply_error_fmt(exec->reply, "ERR WATCH inside MULTI is not allowed");
+		if (may_queue(exec->session, exec->reply))
+			reply_error_fmt(exec->reply, "ERR WATCH inside MULTI is not allowed");
 		return OK;
 	}
 	for (uint32_t i = 1; i < exec->argc; i++)
@@ -242,7 +250,8 @@ static enum err run_unwatch(struct exec *exec)
 static enum err run_multi(struct exec *exec)
 {
 	if (transaction_is_queueing(exec->session)) {
-		reply_error_fmt(exec->reply, "ERR MULTI calls can not be nested");
+		if (may_queue(exec->session, exec->reply))
+			reply_error_fmt(exec->reply, "ERR MULTI calls can not be nested");
 		return OK;
 	}
 	transaction_of(exec->session)->queueing = true;

@@ -24,4 +24,5 @@ void transaction_abort(struct session *session, const char *why, struct reply *r
 void transaction_drop(struct session *session);
 
 uint32_t transaction_queued(const struct session *session); /* calls */
+uint32_t transaction_flags(const struct session *session);  /* of all queued calls together */
 uint32_t transaction_watched(const struct session *session); /* keys */

@@ -177,6 +177,25 @@ def test_slow_readers_starve_nobody(server):
         c.close()
 
 
+def test_paused_writers_starve_nobody(server):
+    with Server(server.program, "--maxclients", "2000", io=server.io) as other, other.connect() as admin:
+        admin("CLIENT", "PAUSE", "60000", "WRITE")
+        writers = [other.connect() for _ in range(700)]
+        for i, c in enumerate(writers):
+            c.send(encode("SET", f"paused:{i}", i) + encode("GET", f"paused:{i}"))
+        time.sleep(0.3)
+        for _ in range(4):
+            with other.connect() as c:
+                c.socket.settimeout(5)
+                assert c("PING") == "PONG"
+                assert c("GET", "paused:5") is None
+        assert admin("CLIENT", "UNPAUSE") == "OK"
+        for i, c in enumerate(writers):
+            assert c.reply() == "OK"
+            assert c.reply() == str(i).encode()
+            c.close()
+
+
 def tls_flags(directory):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
                     "-keyout", f"{directory}/server.key", "-out", f"{directory}/server.crt"], check=True,
