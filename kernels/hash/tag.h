@@ -34,7 +34,7 @@ extern const struct kernel_variant tag_match_many_variants[KERNEL_VARIANTS];
 static inline uint32_t tag_match_word(uint64_t word, uint8_t tag)
 {
 	const uint64_t low = 0x7f7f7f7f7f7f7f7f;
-	uint64_t differs = word ^ 0x0101010101010101 * tag;
+	uint64_t differs = word ^ 0x0101010101010101u * tag;
 	uint64_t equal = ~(((differs & low) + low) | differs | low);
 	return (uint32_t)((equal >> 7) * 0x0102040810204080 >> 56);
 }
