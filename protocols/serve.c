@@ -101,11 +101,6 @@ static void core_unmake(struct core *core)
 	io_free(io);
 }
 
-static bool is_loopback(const char *address)
-{
-	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 || strcmp(address, "localhost") == 0;
-}
-
 static bool listen_at(struct core *core, const struct protocol *protocol, const char *address, uint16_t port,
 		      struct tls_context *tls, char *why, size_t why_size)
 {
@@ -144,30 +139,20 @@ static bool listen_address_all(struct core *core, const char *address, struct tl
 	return !s->http_port || listen_at(core, &http_protocol, address, (uint16_t)s->http_port, NULL, why, why_size);
 }
 
-/* Calls `each` for every word of the setting `bind`. */
-static bool each_address(const struct settings *settings, bool (*each)(void *arg, const char *address), void *arg)
-{
-	char text[1024];
-	snprintf(text, sizeof(text), "%s", settings->bind);
-	char *rest = text;
-	for (char *word; (word = strtok_r(rest, " ,", &rest));)
-		if (!each(arg, word))
-			return false;
-	return true;
-}
-
-static bool listen_one(void *arg, const char *address)
-{
-	struct core_thread *t = arg;
-	return listen_address_all(t->server->machine->cores[0], address, t->server->tls, t->why, sizeof(t->why));
-}
-
 static bool listen_all(struct core_thread *t)
 {
 	struct core *core = t->server->machine->cores[0];
-	if (!each_address(core->settings, listen_one, t))
+	const struct settings *settings = core->settings;
+	char addresses[1024];
+	if (snprintf(addresses, sizeof(addresses), "%s", settings->bind) >= (int)sizeof(addresses)) {
+		snprintf(t->why, sizeof(t->why), "--bind names too many addresses");
 		return false;
-	return !core->settings->unixsocket[0] || listen_unix(core, core->settings, t->why, sizeof(t->why));
+	}
+	char *rest = addresses;
+	for (char *address; (address = strtok_r(rest, " ", &rest));)
+		if (!listen_address_all(core, address, t->server->tls, t->why, sizeof(t->why)))
+			return false;
+	return !settings->unixsocket[0] || listen_unix(core, settings, t->why, sizeof(t->why));
 }
 
 static void core_run(void *arg)
@@ -232,27 +217,13 @@ static void stop(struct server *server)
 
 /* ---- the beginning ------------------------------------------------------------------ */
 
-static bool is_open_to_others(void *arg, const char *address) { return is_loopback(address); }
-
-/* What must not be started, with what to do about it. */
-static bool check(const struct settings *settings, char *why, size_t why_size)
+/* What is known to be wanted but cannot be had yet. */
+static bool is_built(const struct settings *settings, char *why, size_t why_size)
 {
-	if (settings->pg_port || settings->bolt_port) {
-		snprintf(why, why_size, "--%s-port: this listener is not built yet; leave it 0",
-			 settings->pg_port ? "pg" : "bolt");
-		return false;
-	}
-	if (!settings->insecure && !settings->requirepass[0] && !each_address(settings, is_open_to_others, NULL)) {
-		snprintf(why, why_size,
-			 "--bind %s would let anybody in: set --requirepass (and --tls-port), or say --insecure",
-			 settings->bind);
-		return false;
-	}
-	if (settings->tls_port && (!settings->tls_cert_file[0] || !settings->tls_key_file[0])) {
-		snprintf(why, why_size, "--tls-port needs --tls-cert-file and --tls-key-file");
-		return false;
-	}
-	return true;
+	if (!settings->pg_port && !settings->bolt_port)
+		return true;
+	snprintf(why, why_size, "--%s-port: this listener is not built yet; leave it 0", settings->pg_port ? "pg" : "bolt");
+	return false;
 }
 
 static bool take_directory(const struct settings *settings, char *why, size_t why_size)
@@ -287,7 +258,7 @@ static bool server_init(struct server *server, int argc, char **argv, char *cons
 {
 	server->settings = settings_new();
 	if (!settings_load(server->settings, argc, argv, environment, why, why_size) ||
-	    !check(server->settings, why, why_size) || !take_directory(server->settings, why, why_size) ||
+	    !is_built(server->settings, why, why_size) || !take_directory(server->settings, why, why_size) ||
 	    !tls_make(server, why, why_size))
 		return false;
 	server->n_cpus = os_cpus(server->cpus, CORES_MAX);

@@ -349,6 +349,20 @@ static bool binds_loopback_only(const char *addresses)
 	return true;
 }
 
+/* Does it serve others than this machine's users, and by what must not leave it? */
+static const char *exposed(const struct settings *settings)
+{
+	if (settings->insecure || binds_loopback_only(settings->bind))
+		return NULL;
+	if (!*settings->requirepass)
+		return "--bind names more than loopback addresses, and anybody could come in: set --requirepass and "
+		       "serve over --tls-port alone (--resp-port 0 --http-port 0), or say --insecure";
+	if (settings->tls_port == 0 || settings->resp_port != 0 || settings->http_port != 0)
+		return "--bind names more than loopback addresses, and passwords would travel in the clear: serve over "
+		       "--tls-port alone (--resp-port 0 --http-port 0), or say --insecure";
+	return NULL;
+}
+
 bool settings_check(const struct settings *settings, char *why, size_t why_size)
 {
 	const char *wrong = NULL;
@@ -358,9 +372,8 @@ bool settings_check(const struct settings *settings, char *why, size_t why_size)
 		wrong = "tls-port needs tls-cert-file and tls-key-file";
 	else if (settings->tls_auth_clients != 0 && !*settings->tls_ca_cert_file)
 		wrong = "tls-auth-clients needs tls-ca-cert-file";
-	else if (!settings->insecure && !binds_loopback_only(settings->bind) && !*settings->requirepass)
-		wrong = "bind names more than loopback addresses: set requirepass (and serve tls-port), or "
-		        "set insecure to yes";
+	else
+		wrong = exposed(settings);
 	if (wrong)
 		snprintf(why, why_size, "%s", wrong);
 	return !wrong;

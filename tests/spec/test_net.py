@@ -330,3 +330,31 @@ def test_idle_means_neither_sending_nor_reading(server):
                 rest -= len(part)
                 if time.monotonic() - began < 3:
                     time.sleep(0.1)
+
+
+# ---- who may be served -------------------------------------------------------------------
+
+
+def test_others_are_served_over_tls_with_a_password_or_on_demand(server):
+    def starts(*flags):
+        with tempfile.TemporaryDirectory() as directory:
+            process = subprocess.Popen([server.program, "serve", "--data-dir", directory, "--cores", "1", "--io", server.io,
+                                        *map(str, flags)], stderr=subprocess.PIPE, text=True)
+            said = ""
+            for line in process.stderr:
+                said += line
+                if "orbit: ready" in line:
+                    break
+            process.terminate()
+            process.stderr.close()
+            return said if process.wait(20) != 0 or "orbit: ready" not in said else ""
+
+    with tempfile.TemporaryDirectory() as directory:
+        tls = ["--tls-port", free_port(), *tls_flags(directory)]
+        plain = ["--resp-port", free_port(), "--http-port", "0"]
+        assert "--requirepass" in starts("--bind", "0.0.0.0", *plain)
+        assert "--tls-port" in starts("--bind", "0.0.0.0", "--requirepass", "x", *plain)
+        assert "--insecure" in starts("--bind", "127.0.0.1 ::", "--requirepass", "x", *plain, *tls)
+        assert "cannot listen" in starts("--bind", "127.0.0.1,0.0.0.0", *plain)
+        assert starts("--bind", "0.0.0.0", "--requirepass", "x", "--resp-port", "0", "--http-port", "0", *tls) == ""
+        assert starts("--bind", "0.0.0.0", "--insecure", *plain) == ""

@@ -187,9 +187,13 @@ Test(settings, the_environment_may_name_the_file)
 	unlink(file_path);
 }
 
+#define CLEAR                                                                                               \
+	"--bind names more than loopback addresses, and passwords would travel in the clear: serve over " \
+	"--tls-port alone (--resp-port 0 --http-port 0), or say --insecure"
+
 static const struct {
 	const char *file;
-	const char *flags[4];
+	const char *flags[14];
 	const char *variable;
 	const char *why; /* "%s" stands for the file's path */
 } refusals[] = {
@@ -212,8 +216,15 @@ static const struct {
         {.file = "requirepass \"x\"y\n", .why = "%s:1: unbalanced quotes"},
         {.flags = {"--tls-port", "7000"}, .why = "tls-port needs tls-cert-file and tls-key-file"},
         {.flags = {"--bind", "127.0.0.1 0.0.0.0"},
-         .why = "bind names more than loopback addresses: set requirepass (and serve tls-port), or set insecure to "
-                "yes"},
+         .why = "--bind names more than loopback addresses, and anybody could come in: set --requirepass and serve "
+                "over --tls-port alone (--resp-port 0 --http-port 0), or say --insecure"},
+        {.flags = {"--bind", "0.0.0.0", "--requirepass", "x"}, .why = CLEAR},
+        {.flags = {"--bind", "0.0.0.0", "--requirepass", "x", "--tls-port", "7000", "--tls-cert-file", "c",
+                   "--tls-key-file", "k", "--http-port", "0"},
+         .why = CLEAR},
+        {.flags = {"--bind", "0.0.0.0", "--requirepass", "x", "--tls-port", "7000", "--tls-cert-file", "c",
+                   "--tls-key-file", "k", "--resp-port", "0"},
+         .why = CLEAR},
         {.flags = {"--client-output-soft-limit", "1gb"},
          .why = "client-output-soft-limit must not be above client-output-hard-limit"},
 };
@@ -234,6 +245,22 @@ Test(settings, mistakes_are_named)
 		settings_free(settings);
 	}
 	unlink(file_path);
+}
+
+Test(settings, others_are_served_over_tls_and_with_a_password_or_on_demand)
+{
+	const char *const sound[][16] = {
+	        {"--bind", "0.0.0.0", "--insecure"},
+	        {"--bind", "127.0.0.1 ::1 localhost 127.1.2.3"},
+	        {"--bind", "0.0.0.0 ::", "--requirepass", "x", "--tls-port", "7000", "--tls-cert-file", "c",
+	         "--tls-key-file", "k", "--resp-port", "0", "--http-port", "0"},
+	};
+	for (size_t i = 0; i < array_len(sound); i++) {
+		struct settings *settings = settings_new();
+		char why[WHY_SIZE] = "";
+		cr_assert(load(settings, (const char **)sound[i], NULL, why), "%s", why);
+		settings_free(settings);
+	}
 }
 
 /* ---- back to a file ----------------------------------------------------------------- */
