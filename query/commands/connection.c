@@ -214,6 +214,7 @@ static enum err run_ping(struct exec *exec)
 static enum err run_quit(struct exec *exec)
 {
 	reply_ok(exec->reply);
+	subscriptions_drop(exec->session); /* now: the connection may linger */
 	exec->session->ops->close(exec->session, false);
 	return OK;
 }

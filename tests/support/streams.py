@@ -191,15 +191,15 @@ ODD_NUMBERS = (b"", b" 1", b"1 ", b"+1", b"01", b"-0", b"0x10", b"1.0", b"1e2", 
 ODD_REALS = (b"inf", b"-inf", b"+inf", b"Infinity", b"nan", b"-nan", b"1e400", b"1e-400", b"0x1p3", b"1.", b".5", b"1e",
              b"3.0e3", b"5.0e-324", b"1.7976931348623157e308", b"-0.0", b"1e17", b"123456789012345678901234567890",
              b"0.1", b"1e5000", b" 1.5", b"1.5 ", b"1.5x", b"0.30000000000000004", b"1e-19")
-WORDS = (b"", b"x", b"ON", b"off", b"yes", b"no", b"HELP", b"0", b"-1", b"12", b"default", b"set", b"slow", b"*", b"a b",
-         b"\xff", b"SKIP", b"WRITE", b"all", b"server", b"id", b"get", b"count", b"%s%n", b"it's", b"w" * 200)
-PATTERNS = (b"*", b"", b"a", b"?", b"key:*", b"{*", b"*[12]", b"[^a]*", b"[a-c]", b"\\*", b"foo\\*", b"[", b"[\\]", b"**1",
-            b"[z-a]", b"*\xff*", b"long*", b"?" * 5, b"[^", b"a\\", b"[a-")
+WORDS = (b"", b"x", b"ON", b"off", b"yes", b"no", b"HELP", b"0", b"-1", b"12", b"default", b"set", b"slow", b"*",
+         b"a b", b"\xff", b"SKIP", b"WRITE", b"all", b"server", b"id", b"get", b"count", b"%s%n", b"it's", b"w" * 200)
+PATTERNS = (b"*", b"", b"a", b"?", b"key:*", b"{*", b"*[12]", b"[^a]*", b"[a-c]", b"\\*", b"foo\\*", b"[", b"[\\]",
+            b"**1", b"[z-a]", b"*\xff*", b"long*", b"?" * 5, b"[^", b"a\\", b"[a-")
 CHANNELS = (b"news", b"news.it", b"{tag}c", b"", b"\x00\n", b"a")
 CHANNEL_PATTERNS = (b"*", b"news*", b"n?ws", b"[an]*", b"", b"a", b"nothing")
 SETTINGS = (b"maxmemory", b"maxmemory-policy", b"maxmemory-samples", b"databases", b"appendonly", b"save", b"timeout",
-            b"proto-max-bulk-len", b"notify-keyspace-events", b"slowlog-*", b"maxm*", b"nosuch", b"requirepass", b"MAXMEMORY",
-            b"", b"latency-tracking", b"slowlog-max-len", b"[a-c]ppend*", b"cluster-enabled")
+            b"proto-max-bulk-len", b"notify-keyspace-events", b"slowlog-*", b"maxm*", b"nosuch", b"requirepass",
+            b"MAXMEMORY", b"", b"latency-tracking", b"slowlog-max-len", b"[a-c]ppend*", b"cluster-enabled")
 SETTING_VALUES = {
     b"maxmemory-policy": (b"noeviction", b"allkeys-lru", b"VOLATILE-TTL", b"sometimes", b""),
     b"maxmemory-samples": (b"5", b"0", b"64", b"x", b"-1"),
@@ -241,14 +241,14 @@ def dump_payload(body, version=10):
 
 
 def dumped_string(value):
-    if len(value) < 64:
-        return b"\x00" + bytes([len(value)]) + value
-    return b"\x00" + struct.pack(">H", 0x4000 | len(value)) + value if len(value) < 16384 else b"\x00\x80" + struct.pack(
-        ">I", len(value)) + value
+    n = len(value)
+    length = bytes([n]) if n < 64 else struct.pack(">H", 0x4000 | n) if n < 16384 else b"\x80" + struct.pack(">I", n)
+    return b"\x00" + length + value
 
 
 def parse_grammar(text):
-    """Each line as a tree: ("all", [...]), ("any order", [...]), ("one", [...]), ("maybe", x), ("repeat", least, x), or a word."""
+    """Each line as a tree: a word, or ("all", trees), ("any order", trees), ("one", trees), ("maybe", tree), or
+    ("repeat", at least once?, tree)."""
     closing = {"(": ")", "[": "]", "{": "}"}
 
     def sequence(tokens, until):
@@ -362,11 +362,13 @@ class Draw:
         return b"%d" % self.rng.randint(10**5, 10**10) if self.lasting and self.chance(0.8) else self.edge()
 
     def at(self):
-        return b"%d" % self.rng.choice((1, 4_000_000_000, 4_000_000_001, 9_999_999_999)) if self.chance(0.8) else self.edge()
+        if self.chance(0.8):
+            return b"%d" % self.rng.choice((1, 4_000_000_000, 4_000_000_001, 9_999_999_999))
+        return self.edge()
 
     def at_millis(self):
         if self.chance(0.8):
-            return b"%d" % self.rng.choice((1, 4_000_000_000_000, 4_000_000_000_500, 4_000_000_000_499, 9_999_999_999_999))
+            return b"%d" % self.rng.choice((1, 4_000_000_000_000, 4_000_000_000_499, 4_000_000_000_500, 10**13))
         return self.edge()
 
     def restore_ttl(self):
@@ -390,7 +392,8 @@ class Draw:
             return dump_payload(self.one_of(b"", b"\x00", b"\x00\xc3", b"\x00\x40", b"\xff\x01a", b"\x00\x3fab",
                                             b"\x00\xc3\x03\x05\xff\xff\xff", b"\x00\xc4a", b"\x00\x80\xff\xff\xff\xff"))
         good = dump_payload(dumped_string(value))
-        return self.one_of(good[:self.rng.randint(0, len(good))], good[:-1] + b"\x00", self.rng.randbytes(12), b"", good + b"x")
+        cut = self.rng.randint(0, len(good))
+        return self.one_of(good[:cut], good[:-1] + b"\x00", self.rng.randbytes(12), b"", good + b"x")
 
     def db(self):
         return b"%d" % self.rng.choice((0, 0, 1, 1, 2, 15)) if self.chance(0.85) else self.one_of(b"16", self.edge())
@@ -433,8 +436,9 @@ class Draw:
         return [name, self.rng.choice(SETTING_VALUES[name])]
 
     def command_name(self):
-        return self.one_of(b"get", b"SET", b"bitop", b"object", b"object|encoding", b"client|list", b"nosuch", b"", b"multi",
-                           b"config|", b"mset", b"copy", b"eXpire", b"publish", b"restore", b"getex", b"sort", b"lcs")
+        return self.one_of(b"get", b"SET", b"bitop", b"object", b"object|encoding", b"client|list", b"nosuch", b"",
+                           b"multi", b"config|", b"mset", b"copy",
+                           b"eXpire", b"publish", b"restore", b"getex", b"sort", b"lcs")
 
     def command_pattern(self):
         return self.one_of(b"get*", b"nosuch*", b"set", b"SET*", b"bit*", b"[", b"")
@@ -594,7 +598,8 @@ def harmful(words, lasting):
         if rest[0] == b"PAUSE":
             return any(within(word, -1, 2**64) for word in rest[1:])
         if rest[0] == b"KILL":
-            return b"SKIPME" in rest or b"TYPE" in rest or b"USER" in rest or any(within(word, 0, 10**6) for word in rest[1:])
+            return (any(word in rest for word in (b"SKIPME", b"TYPE", b"USER"))
+                    or any(within(word, 0, 10**6) for word in rest[1:]))
         if rest[0] == b"TRACKING":
             return b"ON" in rest[1:]
         if rest[0] == b"REPLY":
