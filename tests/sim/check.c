@@ -354,6 +354,8 @@ static int by_text(const void *a, const void *b)
 static struct need *need_of(const struct search *s, uint32_t text)
 {
 	struct need wanted = {.text = text};
+	if (s->needs.len == 0)
+		return NULL; /* an empty list has no address to search at */
 	return bsearch(&wanted, s->needs.ptr, s->needs.len / sizeof(wanted), sizeof(wanted), by_text);
 }
 
