@@ -101,6 +101,14 @@ void core_reply(struct core *core, uint16_t to, const struct message *message)
 		stage(core, to, message, MESSAGE_REPLY);
 }
 
+static void answer_comes_later(struct core *core, struct message *message) {}
+
+void core_defer(struct core *core, uint16_t to)
+{
+	if (to != core->id)
+		core_reply(core, to, &(struct message){.run = answer_comes_later});
+}
+
 static void send_parked(struct core *core, uint16_t to)
 {
 	struct reactor *reactor = core->reactor;

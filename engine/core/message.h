@@ -43,5 +43,11 @@ void core_request(struct core *core, uint16_t to, const struct message *message)
 /* Answers a request of core `to`. */
 void core_reply(struct core *core, uint16_t to, const struct message *message);
 
+/* Instead of core_reply(), for an answer that waits until another request has done its work,
+ * a lock's release for one: gives the credit back, or requests that wait could keep from being
+ * sent the one that they wait for. What the request points to stays the receiver's to use
+ * until it answers, once, by core_post(). */
+void core_defer(struct core *core, uint16_t to);
+
 /* One way, never answered. */
 void core_post(struct core *core, uint16_t to, const struct message *message);

@@ -20,7 +20,7 @@
 #include <stdbool.h>
 
 enum {
-	RING_SLOTS = RARE(1024, 8),
+	RING_SLOTS = RARE(1024, 4),
 	RING_CREDIT = RING_SLOTS / 2, /* requests unanswered and posts unread, at most; as many replies fit beside */
 	CACHE_PAIR = 128,
 };

@@ -7,6 +7,7 @@
 struct gate_visit {
 	struct lock_waiter waiter;
 	uint16_t from;
+	bool deferred; /* the answer comes by a post */
 	struct fiber *fiber;
 };
 
@@ -16,14 +17,21 @@ static void gate_granted(struct shard *shard, struct lock_waiter *waiter)
 {
 	struct gate_visit *visit = container_of(waiter, struct gate_visit, waiter);
 	struct message message = {.run = fiber_goes_on, .args[0].ptr = visit->fiber};
-	core_reply(shard->core, visit->from, &message);
+	if (visit->deferred)
+		core_post(shard->core, visit->from, &message);
+	else
+		core_reply(shard->core, visit->from, &message);
 }
 
 static void gate_asked(struct core *core, struct message *message)
 {
 	struct gate_visit *visit = message->args[0].ptr;
-	if (lock_take(core->shard->locks, &visit->waiter))
+	if (lock_take(core->shard->locks, &visit->waiter)) {
 		gate_granted(core->shard, &visit->waiter);
+		return;
+	}
+	visit->deferred = true;
+	core_defer(core, visit->from);
 }
 
 static void gate_opened(struct core *core, void *arg) { gate_release(core->shard, core->shard->locks); }

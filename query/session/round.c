@@ -583,7 +583,10 @@ static void batch_passed(struct core *core, struct batch *batch)
 	struct round *round = batch->round;
 	if (batch->core != round->core->id) {
 		struct message message = {.run = batch_answered, .args[0].ptr = batch};
-		core_reply(core, round->core->id, &message);
+		if (unlikely(batch->deferred))
+			core_post(core, round->core->id, &message);
+		else
+			core_reply(core, round->core->id, &message);
 		return;
 	}
 	/* Here the unlocking of somebody else is on the stack: go on in a task. */
@@ -602,8 +605,11 @@ static void batch_arrived(struct core *core, struct message *message)
 	}
 	batch_run(core, batch, NULL, NULL);
 	metric_add(core, METRIC_COMMANDS_REMOTE, batch->n);
-	if (batch->parked == 0)
+	batch->deferred = batch->parked > 0;
+	if (likely(!batch->deferred))
 		batch_passed(core, batch);
+	else
+		core_defer(core, batch->round->core->id);
 }
 
 static void batch_prepare(struct round *round, struct batch *batch)

@@ -45,6 +45,7 @@ struct batch {
 	uint32_t parked;     /* calls that wait for a lock */
 	struct call *rest;   /* those behind a parked call on several keys: they wait for it */
 	bool passed;         /* every other call has been run or parked */
+	bool deferred;       /* its core answers by a post */
 	uint16_t core;
 	struct client_view client;
 	const struct reply_ops *ops;

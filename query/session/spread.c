@@ -100,6 +100,7 @@ struct lock_visit {
 	const struct locked_key *keys;
 	uint32_t n, at;
 	uint16_t from;
+	bool deferred; /* the answer comes by a post */
 	struct fiber *fiber;
 };
 
@@ -111,7 +112,8 @@ static bool same_lock_as_before(const struct lock_visit *visit)
 	return visit->at > 0 && visit->keys[visit->at - 1].hash == visit->keys[visit->at].hash;
 }
 
-static void visit_go_on(struct shard *shard, struct lock_visit *visit)
+/* True: it holds all, and has said so. */
+static bool visit_go_on(struct shard *shard, struct lock_visit *visit)
 {
 	for (; visit->at < visit->n; visit->at++) {
 		if (same_lock_as_before(visit))
@@ -119,22 +121,30 @@ static void visit_go_on(struct shard *shard, struct lock_visit *visit)
 		visit->waiter.fingerprint = visit->keys[visit->at].hash;
 		visit->waiter.inside = visit->at > 0;
 		if (!lock_take(shard->locks, &visit->waiter))
-			return;
+			return false;
 	}
 	struct message message = {.run = visit_over, .args[0].ptr = visit->fiber};
-	core_reply(shard->core, visit->from, &message);
+	if (visit->deferred)
+		core_post(shard->core, visit->from, &message);
+	else
+		core_reply(shard->core, visit->from, &message);
+	return true;
 }
 
 static void visit_granted(struct shard *shard, struct lock_waiter *waiter)
 {
 	struct lock_visit *visit = container_of(waiter, struct lock_visit, waiter);
 	visit->at++;
-	visit_go_on(shard, visit);
+	(void)visit_go_on(shard, visit);
 }
 
 static void visit_begins(struct core *core, struct message *message)
 {
-	visit_go_on(core->shard, message->args[0].ptr);
+	struct lock_visit *visit = message->args[0].ptr;
+	if (visit_go_on(core->shard, visit))
+		return; /* the visit is over, and its memory not ours any more */
+	visit->deferred = true;
+	core_defer(core, visit->from);
 }
 
 void lockset_lock(struct core *core, struct lockset *set)
