@@ -20,6 +20,8 @@ struct clients {
 	struct client all[ALL_CLIENTS_MAX];
 	uint16_t n;
 	struct buf ghosts; /* of struct ghost */
+	uint64_t active_ns;
+	bool ends; /* the server does */
 	char failure[FAILURE_MAX];
 };
 
@@ -68,8 +70,10 @@ static void memberships_leave(struct client *c, bool broke)
 static void come(struct client *c)
 {
 	c->wire = sim_connect(c->sim, WORLD_PORT);
-	if (!c->wire) {
+	if (!c->wire && !c->clients->ends)
 		fail(c, "nobody listens");
+	if (!c->wire) {
+		c->left = 0;
 		return;
 	}
 	c->resp = 2;
@@ -93,14 +97,19 @@ static void forget(struct client *c)
 	c->act_ns = sim_now_ns(c->sim) + sim_below(c->sim, (uint64_t)c->config->think_ns + 1);
 }
 
+static void become_ghost(struct client *c)
+{
+	struct ghost ghost = {.client = c->id, .session = c->session, .fd = sim_client_fd(c->wire)};
+	buf_append(&c->clients->ghosts, slice_of(&ghost, sizeof(ghost)));
+}
+
 static void leave_now(struct client *c)
 {
 	bool by_reset = c->leaves == LEAVE_BY_RESET;
 	memberships_leave(c, by_reset);
 	c->leaves = LEAVE_NOT;
 	if (by_reset) {
-		struct ghost ghost = {.client = c->id, .session = c->session, .fd = sim_client_fd(c->wire)};
-		buf_append(&c->clients->ghosts, slice_of(&ghost, sizeof(ghost)));
+		become_ghost(c);
 		sim_client_reset(c->wire);
 		forget(c);
 		return;
@@ -243,6 +252,8 @@ static void take_reply(struct client *c, struct slice reply)
 {
 	struct history *history = c->history;
 	sim_note_bytes(c->sim, reply);
+	if (c->clients->ends && begins_with(reply, S("-ERR max number of clients reached")))
+		return; /* it came too late */
 	if (c->role == SUBSCRIBER && take_message(c, reply))
 		return;
 	if (awaited_count(c) == 0) {
@@ -313,8 +324,13 @@ static void read_some(struct client *c)
 	take_replies(c);
 	if (!sim_client_ended(c->wire))
 		return;
-	if (!c->finishing || awaited_count(c) > 0 || c->input.len > 0)
+	if (c->clients->ends) {
+		memberships_leave(c, true);
+		become_ghost(c);
+		c->left = 0;
+	} else if (!c->finishing || awaited_count(c) > 0 || c->input.len > 0) {
 		fail(c, "the server closed the connection with %u replies to come", awaited_count(c));
+	}
 	forget(c);
 }
 
@@ -360,6 +376,8 @@ static bool are_done_before(const struct clients *clients, enum role role)
 /* Does a client that may act have anything to do? */
 static bool wants_to_act(const struct client *c)
 {
+	if (!c->wire && c->clients->ends && c->role == JANITOR)
+		return false;
 	if (!c->wire && c->role == JANITOR) /* what the dead have asked may still be done */
 		return c->left > 0 && are_done_before(c->clients, JANITOR) && c->clients->ghosts.len == 0;
 	if (!c->wire)
@@ -409,6 +427,7 @@ bool clients_step(struct clients *clients)
 		return false;
 	struct client *c = able[sim_below(clients->all->sim, n)];
 	sim_note(c->sim, c->id);
+	clients->active_ns = sim_now_ns(c->sim);
 	if (may_read(c) && (!may_act(c) || sim_chance(c->sim, 500)))
 		read_some(c);
 	else
@@ -437,6 +456,16 @@ uint64_t clients_next_ns(struct clients *clients)
 	}
 	return soonest_ns;
 }
+
+void clients_expect_end(struct clients *clients)
+{
+	clients->ends = true;
+	for (uint16_t i = 0; i < clients->n; i++)
+		if (clients->all[i].role == JANITOR && !clients->all[i].wire)
+			clients->all[i].left = 0;
+}
+
+uint64_t clients_idle_since_ns(const struct clients *clients) { return clients->active_ns; }
 
 bool clients_are_done(const struct clients *clients)
 {
@@ -479,6 +508,7 @@ struct clients *clients_new(const struct config *config, struct sim *sim, struct
 {
 	struct clients *clients = memory_zalloc(sizeof(*clients));
 	clients->config = config;
+	clients->active_ns = sim_now_ns(sim);
 	clients->all[0].sim = sim;
 	clients->all[0].history = history;
 	for (uint16_t i = 0; i < config->n_clients; i++)

@@ -19,11 +19,14 @@ void clients_free(struct clients *clients);
 bool clients_step(struct clients *clients);
 uint64_t clients_next_ns(struct clients *clients); /* when one can; UINT64_MAX */
 
+/* The server was asked to stop: it may close connections, and nobody comes again. */
+void clients_expect_end(struct clients *clients);
+
 /* Dates the end of what the server has not answered those who left, where `knows` says that
  * it has forgotten them. */
 void clients_bury(struct clients *clients, bool (*knows)(void *arg, int fd), void *arg);
 
 bool clients_are_done(const struct clients *clients);
-uint32_t clients_awaiting(const struct clients *clients);   /* replies */
+uint64_t clients_idle_since_ns(const struct clients *clients);
 const char *clients_failure(const struct clients *clients); /* NULL: none */
 void clients_print(const struct clients *clients, FILE *to);

@@ -36,6 +36,27 @@ static struct sim_faults draw_faults(uint64_t *s)
 	};
 }
 
+/* Many clients on two or three keys of several shards, and hardly anything but commands that
+ * take locks. */
+static void contend(uint64_t *s, struct config *c)
+{
+	static const uint32_t contended[MIX_KINDS] = {
+	        [MIX_READ] = 10, [MIX_WRITE] = 10, [MIX_MANY] = 60, [MIX_MOVE] = 20, [MIX_MULTI] = 40,
+	};
+	if (c->n_cores == 1)
+		c->n_cores = 2;
+	for (int kind = 0; kind < MIX_KINDS; kind++)
+		c->mix[kind] = kind == MIX_MANY || one_in(s, 2) ? contended[kind] : 0;
+	if (!c->has_filler && one_in(s, 3))
+		c->mix[MIX_GLOBAL] = 10;
+	c->n_clients = (uint16_t)between(s, 3, CLIENTS_MAX);
+	c->n_keys = (uint16_t)between(s, 2, 3);
+	c->n_operations = 400u / c->n_clients;
+	c->pipeline = between(s, 1, 16u / c->n_clients);
+	c->tagged = false;
+	c->think_ns = PICK(s, 0, 5000);
+}
+
 static void draw_mix(uint64_t *s, struct config *c)
 {
 	static const uint32_t usual[MIX_KINDS] = {
@@ -69,12 +90,12 @@ struct config config_draw(uint64_t seed)
 	c.has_filler = one_in(s, 3);
 	draw_mix(s, &c);
 	bool tied = is_tied(&c);
-	c.n_clients = (uint16_t)(tied ? PICK(s, 1, 2, 3, 4) : PICK(s, 1, 2, 4, 6));
+	c.n_clients = (uint16_t)(tied ? PICK(s, 1, 2, 3, 5) : PICK(s, 1, 2, 4, 6));
 	c.n_keys = (uint16_t)(tied ? between(s, 2, 6) : between(s, 1, KEYS_MAX));
 	c.tagged = one_in(s, 3);
 	c.n_operations = PICK(s, 20, 40, 80, 160);
 	/* What may happen at the same time is what makes a search long. */
-	uint32_t most = c.n_clients == 1 ? 40 : tied ? 16 / c.n_clients : 24u * c.n_keys / c.n_clients;
+	uint32_t most = c.n_clients == 1 ? 40 : tied ? 24 / c.n_clients : 24u * c.n_keys / c.n_clients;
 	c.pipeline = between(s, 1, most < 40 ? most : 40);
 	c.long_values = PICK(s, 0, 50, 300);
 	c.huge_values = PICK(s, 0, 0, 0, 20);
@@ -88,6 +109,9 @@ struct config config_draw(uint64_t seed)
 	c.think_ns = PICK(s, 0, 5000, 200000);
 	c.output_limit = PICK(s, 64, 4096, 1048576, 1048576);
 	c.strict = one_in(s, 6);
+	c.drain_at = one_in(s, 8) ? between(s, 100, 20000) : 0;
+	if (one_in(s, 4))
+		contend(s, &c);
 	return c;
 }
 
@@ -97,9 +121,9 @@ void config_print(const struct config *c, FILE *to)
 	fprintf(to,
 	        "seed %llu: cores %u clients %u subscribers %u filler %d sulker %d keys %u tagged %d operations %u "
 	        "pipeline %u "
-	        "strict %d\n",
+	        "strict %d drain at %u\n",
 	        (unsigned long long)c->seed, c->n_cores, c->n_clients, c->n_subscribers, c->has_filler, c->has_sulker,
-	        c->n_keys, c->tagged, c->n_operations, c->pipeline, c->strict);
+	        c->n_keys, c->tagged, c->n_operations, c->pipeline, c->strict, c->drain_at);
 	fprintf(to, "  mix:");
 	for (int kind = 0; kind < MIX_KINDS; kind++)
 		fprintf(to, " %u", c->mix[kind]);

@@ -49,6 +49,7 @@ struct config {
 	uint32_t moody;          /* steps until the scheduler changes its preferences */
 	uint32_t think_ns;       /* between an answer and the next request, at most */
 	uint64_t output_limit;   /* bytes unsent at which a client's input waits */
+	uint32_t drain_at;       /* step at which the server is asked to stop; 0: when all have done */
 	bool strict;             /* the setting pipeline-order */
 };
 

@@ -6,6 +6,7 @@
 #include "tests/sim/world.h"
 
 enum { VERIFY_EVERY = 2000, BURY_EVERY = 8, STEPS_MAX = 20 * 1000 * 1000 };
+static const uint64_t PATIENCE_NS = 300ull * 1000 * 1000 * 1000; /* of a client that waits */
 static const uint64_t SEARCH_STEPS_MAX = 40 * 1000 * 1000;
 
 struct run {
@@ -15,6 +16,7 @@ struct run {
 	struct world *world;
 	struct clients *clients;
 	struct outcome outcome;
+	bool has_drained; /* in the middle of the work */
 	FILE *to;
 };
 
@@ -76,12 +78,22 @@ static bool goes_on(struct run *run)
 	return true;
 }
 
+static bool is_endless(const struct run *run)
+{
+	return sim_now_ns(run->sim) - clients_idle_since_ns(run->clients) > PATIENCE_NS;
+}
+
 static bool serve(struct run *run)
 {
 	while (!clients_are_done(run->clients)) {
 		if (!goes_on(run))
 			return false;
-		if (step(run))
+		if (run->config.drain_at && run->outcome.steps >= run->config.drain_at && !run->has_drained) {
+			run->has_drained = true;
+			clients_expect_end(run->clients);
+			world_drain(run->world);
+		}
+		if (step(run) && !is_endless(run))
 			continue;
 		fail(run, "hang", "all sleep, and clients still wait");
 		clients_print(run->clients, run->to);
@@ -97,13 +109,14 @@ static void check_rest(struct run *run)
 {
 	char why[200];
 	world_verify(run->world);
-	if (!world_is_clean(run->world, why, sizeof(why)))
+	if (!world_is_clean(run->world, run->has_drained, why, sizeof(why)))
 		fail(run, "left over", why);
 }
 
 static void stop(struct run *run)
 {
-	world_drain(run->world);
+	if (!run->has_drained)
+		world_drain(run->world);
 	while (goes_on(run) && step(run))
 		;
 	if (world_connections(run->world) > 0)

@@ -44,5 +44,6 @@ void world_verify(struct world *world);
 
 void world_print(struct world *world, FILE *to);
 
-/* Of a server that nobody uses and that has no keys: is there anything left? Says what. */
-bool world_is_clean(struct world *world, char *why, size_t why_size);
+/* Of a server that nobody uses, and that has no keys unless it may: is there anything left?
+ * Says what. */
+bool world_is_clean(struct world *world, bool may_have_keys, char *why, size_t why_size);
