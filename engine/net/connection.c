@@ -236,20 +236,6 @@ static void on_end(struct io_socket *socket, int error)
 
 size_t connection_unsent(const struct connection *c) { return c->out.len + c->sending.len + c->spliced_bytes; }
 
-void connection_written(struct connection *c)
-{
-	if (!link_linked(&c->dirty) && !c->dead)
-		list_push_back(&c->core->network->dirty, &c->dirty);
-}
-
-void connection_splice(struct connection *c, struct splice splice)
-{
-	splice.at = c->out.len;
-	c->spliced_bytes += splice.bytes.len;
-	buf_append(&c->out_splices, slice_of(&splice, sizeof(splice)));
-	connection_written(c);
-}
-
 static void splices_end(struct connection *c, struct buf *splices)
 {
 	struct splice *splice = (struct splice *)splices->ptr;
@@ -269,6 +255,48 @@ static void spare_give(struct network *network, struct buf *buf)
 	} else {
 		buf_fini(buf);
 	}
+}
+
+static void output_drop(struct connection *c)
+{
+	splices_end(c, &c->out_splices);
+	spare_give(c->core->network, &c->out);
+}
+
+enum { SEAL_MIN = RARE(256 * 1024, 200) };
+
+static void sealed_sent(struct core *core, void *object, uint16_t from) { memory_free(object); }
+
+/* What gathers behind a slow reader would be moved whenever its buffer grows, hundreds of
+ * megabytes at last: instead it is put by, and another buffer is begun. */
+static void seal(struct connection *c)
+{
+	const struct splice *splice = (const struct splice *)c->out_splices.ptr;
+	size_t n = c->out_splices.len / sizeof(*splice);
+	if (n > 0 && splice[n - 1].at > 0)
+		return; /* that one lies amid the bytes */
+	struct buf full = buf_take(&c->out);
+	connection_splice(c, (struct splice){.bytes = buf_slice(&full), .sent = sealed_sent, .object = full.ptr});
+}
+
+void connection_written(struct connection *c)
+{
+	if (unlikely(c->dead)) {
+		output_drop(c);
+		return;
+	}
+	if (!link_linked(&c->dirty))
+		list_push_back(&c->core->network->dirty, &c->dirty);
+	if (unlikely(c->out.len >= SEAL_MIN))
+		seal(c);
+}
+
+void connection_splice(struct connection *c, struct splice splice)
+{
+	splice.at = c->out.len;
+	c->spliced_bytes += splice.bytes.len;
+	buf_append(&c->out_splices, slice_of(&splice, sizeof(splice)));
+	connection_written(c);
 }
 
 struct buf *connection_out(struct connection *c)
@@ -300,11 +328,47 @@ static void iov_weave(struct connection *c)
 	}
 }
 
+/* The first n bytes of the flight have gone. */
+static void iov_advance(struct connection *c, size_t n)
+{
+	size_t left = n;
+	while (c->n_iov > 0 && left >= c->iov->iov_len) {
+		left -= c->iov->iov_len;
+		c->iov++;
+		c->n_iov--;
+	}
+	if (c->n_iov > 0) {
+		c->iov->iov_base = (char *)c->iov->iov_base + left;
+		c->iov->iov_len -= left;
+	}
+}
+
+enum { CIPHER_MAX = RARE(256 * 1024, 300) };
+
+static void send_cipher(struct connection *c)
+{
+	c->cipher = buf_take(&c->sending_tls);
+	c->piece = (struct iovec){c->cipher.ptr, c->cipher.len};
+	io_send(&c->socket, &c->piece, 1);
+}
+
+/* Turns some of the flight into ciphertext, behind what TLS itself has to say. */
+static bool encrypt(struct connection *c)
+{
+	while (c->n_iov > 0 && c->sending_tls.len < CIPHER_MAX) {
+		size_t n = c->iov->iov_len < CIPHER_MAX ? c->iov->iov_len : CIPHER_MAX;
+		if (tls_send(c->tls, slice_of(c->iov->iov_base, n), &c->sending_tls) < 0)
+			return false;
+		iov_advance(c, n);
+	}
+	return true;
+}
+
 enum { SEND_MAX = RARE(1024 * 1024, 400) };
 
 /* A send may be answered only when all of it has gone: so that it is seen how a slow reader
  * gets on, no send is huge. */
-static void send_rest(struct connection *c)
+static void send_plain(struct connection *c)
 {
 	size_t bytes = c->iov->iov_len;
 	int n = 1;
@@ -318,26 +382,27 @@ static void send_rest(struct connection *c)
 	io_send(&c->socket, c->iov, n);
 }
 
-/* Turns the gathered output into ciphertext behind what TLS itself has to say. */
-static bool encrypt(struct connection *c)
+static void flight_end(struct connection *c)
 {
-	struct splice *splice = (struct splice *)c->out_splices.ptr;
-	size_t n = c->out_splices.len / sizeof(*splice), from = 0;
-	int result = 0;
-	for (size_t i = 0; i <= n && result == 0; i++) {
-		size_t to = i < n ? splice[i].at : c->out.len;
-		if (to > from)
-			result = tls_send(c->tls, slice_of(c->out.ptr + from, to - from), &c->sending_tls);
-		if (result == 0 && i < n)
-			result = tls_send(c->tls, splice[i].bytes, &c->sending_tls);
-		from = to;
+	splices_end(c, &c->sending_splices);
+	spare_give(c->core->network, &c->sending);
+	memory_free(c->iov_room);
+	c->iov = c->iov_room = NULL;
+	c->n_iov = 0;
+}
+
+static void send_rest(struct connection *c)
+{
+	if (!c->tls) {
+		send_plain(c);
+	} else if (!encrypt(c)) {
+		flight_end(c);
+		connection_abort(c);
+	} else if (c->sending_tls.len > 0) {
+		send_cipher(c);
+	} else {
+		flight_end(c); /* kept inside until the handshake is done */
 	}
-	splices_end(c, &c->out_splices);
-	spare_give(c->core->network, &c->out);
-	if (result == 0 && c->closing)
-		tls_finish(c->tls, &c->sending_tls);
-	c->sending = buf_take(&c->sending_tls);
-	return result == 0;
 }
 
 /* ---- the end ---------------------------------------------------------------------- */
@@ -378,28 +443,32 @@ void connection_hurry(struct connection *c)
 		be_patient(c, linger_at_stop_ns);
 }
 
+static bool in_flight(const struct connection *c) { return c->iov || c->cipher.ptr; }
+
+/* Nothing waits but what TLS has to say. */
+static void flush_last(struct connection *c)
+{
+	spare_give(c->core->network, &c->sending);
+	if (c->tls && c->closing)
+		tls_finish(c->tls, &c->sending_tls);
+	if (c->sending_tls.len > 0)
+		send_cipher(c);
+	else if (c->closing)
+		linger(c);
+}
+
 static void flush(struct connection *c)
 {
-	if (c->iov || c->dead)
+	if (in_flight(c) || c->dead)
 		return; /* the end of the send in flight comes back here */
 	if (c->lingering) { /* the last word was said */
-		splices_end(c, &c->out_splices);
-		spare_give(c->core->network, &c->out);
+		output_drop(c);
 		return;
 	}
-	if (c->tls) {
-		if (!encrypt(c)) {
-			connection_abort(c);
-			return;
-		}
-	} else {
-		c->sending = buf_take(&c->out);
-		c->sending_splices = buf_take(&c->out_splices);
-	}
+	c->sending = buf_take(&c->out);
+	c->sending_splices = buf_take(&c->out_splices);
 	if (c->sending.len == 0 && c->sending_splices.len == 0) {
-		spare_give(c->core->network, &c->sending);
-		if (c->closing)
-			linger(c);
+		flush_last(c);
 		return;
 	}
 	if (c->sending_splices.len > 0) {
@@ -419,19 +488,50 @@ void connections_flush(struct core *core, struct turn_end *hook)
 		flush(container_of(link, struct connection, dirty));
 }
 
-static void flight_end(struct connection *c)
+/* What was in flight is sent. */
+static void landed(struct connection *c)
 {
-	splices_end(c, &c->sending_splices);
-	spare_give(c->core->network, &c->sending);
-	memory_free(c->iov_room);
-	c->iov = c->iov_room = NULL;
-	c->n_iov = 0;
+	if (c->out.len > 0 || c->out_splices.len > 0 || c->sending_tls.len > 0 || c->closing)
+		connection_written(c);
+	if (c->choked) {
+		c->choked = connection_is_choked(c);
+		if (!c->choked)
+			feed(c);
+	}
+}
+
+static void cipher_sent(struct connection *c, size_t n)
+{
+	c->piece = (struct iovec){(char *)c->piece.iov_base + n, c->piece.iov_len - n};
+	if (c->piece.iov_len > 0) {
+		io_send(&c->socket, &c->piece, 1);
+		return;
+	}
+	buf_fini(&c->cipher);
+	if (c->n_iov > 0) {
+		send_rest(c);
+		return;
+	}
+	flight_end(c);
+	landed(c);
+}
+
+static void plain_sent(struct connection *c, size_t n)
+{
+	iov_advance(c, n);
+	if (c->n_iov > 0) {
+		send_rest(c);
+		return;
+	}
+	flight_end(c);
+	landed(c);
 }
 
 static void on_sent(struct io_socket *socket, ssize_t result)
 {
 	struct connection *c = container_of(socket, struct connection, socket);
 	if (c->dead || result < 0) {
+		buf_fini(&c->cipher);
 		flight_end(c);
 		connection_abort(c);
 		return;
@@ -441,26 +541,10 @@ static void on_sent(struct io_socket *socket, ssize_t result)
 	if (c->closing)
 		be_patient(c, close_ns);
 	metric_add(c->core, METRIC_BYTES_OUT, (size_t)result);
-	size_t left = (size_t)result;
-	while (c->n_iov > 0 && left >= c->iov->iov_len) {
-		left -= c->iov->iov_len;
-		c->iov++;
-		c->n_iov--;
-	}
-	if (c->n_iov > 0) {
-		c->iov->iov_base = (char *)c->iov->iov_base + left;
-		c->iov->iov_len -= left;
-		send_rest(c);
-		return;
-	}
-	flight_end(c);
-	if (c->out.len > 0 || c->out_splices.len > 0 || c->sending_tls.len > 0 || c->closing)
-		connection_written(c);
-	if (c->choked) {
-		c->choked = connection_is_choked(c);
-		if (!c->choked)
-			feed(c);
-	}
+	if (c->tls)
+		cipher_sent(c, (size_t)result);
+	else
+		plain_sent(c, (size_t)result);
 }
 
 /* ---- life ------------------------------------------------------------------------- */
@@ -552,6 +636,7 @@ static void connection_destroy(struct connection *c)
 	buf_fini(&c->out);
 	buf_fini(&c->sending);
 	buf_fini(&c->sending_tls);
+	buf_fini(&c->cipher);
 	tls_free(c->tls);
 	memory_free(c);
 	atomic_fetch_sub_explicit(&network->n, 1, memory_order_relaxed);

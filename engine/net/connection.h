@@ -84,9 +84,10 @@ struct connection {
 	struct buf sending;
 	struct buf sending_splices;
 	struct buf sending_tls;  /* ciphertext that waits for the next send */
+	struct buf cipher;       /* ... and that in flight; `piece` is what is left of it */
 	struct iovec whole;      /* `iov` of a send without splices */
-	struct iovec piece;      /* of the first, if that is huge */
-	struct iovec *iov;       /* what is left of the send in flight; NULL: none */
+	struct iovec piece;      /* what is sent, if not whole iovecs are */
+	struct iovec *iov;       /* what is left of the flight; NULL: none */
 	struct iovec *iov_room;  /* owned, if there are splices */
 	int n_iov;
 	size_t spliced_bytes;    /* of both lists */

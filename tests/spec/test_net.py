@@ -236,6 +236,73 @@ def test_input_that_waits_over_tls_is_bounded(server):
             admin("CLIENT", "UNPAUSE")
 
 
+def slowness(server):
+    """Of a build with sanitizers, roughly."""
+    with open(server.program, "rb") as f:
+        return 8 if b"__asan_init" in f.read() else 1
+
+
+def longest_stall_us(server, since):
+    """Of CPU time, so others on the machine do not count."""
+    stalls = [int(line.split(" for ")[1].split(" ")[0]) for line in server.log_text()[since:].splitlines() if "stall: " in line]
+    return max(stalls, default=0)
+
+
+def test_a_slow_subscriber_stalls_nobody(server):
+    with Server(server.program, io=server.io, cores=1) as other, small_client(other) as slow, other.connect() as p:
+        slow.send(encode("SUBSCRIBE", "flood"))
+        assert slow.reply() == [b"subscribe", b"flood", 1]
+        since = len(other.log_text())
+        for _ in range(250):
+            assert p.pipeline(*[("PUBLISH", "flood", "m" * 10_000)] * 100) == [1] * 100
+        log = other.log_text()
+        assert log.count("closed: it reads too slowly") == 0
+        for _ in range(50):
+            p.pipeline(*[("PUBLISH", "flood", "m" * 10_000)] * 100)
+        assert other.log_text().count("closed: it reads too slowly") == 1
+        assert p("PUBLISH", "flood", "m") == 0
+        assert longest_stall_us(other, since) < 15_000 * slowness(server), other.log_text()[since:]
+
+
+def longest_wait(port, work):
+    """How long the longest PING took while `work` was done: the least of several rounds, as others use the machine."""
+    waits = []
+    for _ in range(5):
+        done, longest = threading.Event(), [0]
+
+        def ping():
+            with Connection(port) as c:
+                while not done.is_set():
+                    began = time.monotonic()
+                    c("PING")
+                    longest[0] = max(longest[0], time.monotonic() - began)
+
+        t = threading.Thread(target=ping)
+        t.start()
+        work()
+        done.set()
+        t.join()
+        waits.append(longest[0])
+    return min(waits)
+
+
+def test_a_huge_value_over_tls_stalls_nobody(server):
+    with tempfile.TemporaryDirectory() as directory:
+        port = free_port()
+        with Server(server.program, "--tls-port", port, *tls_flags(directory), io=server.io, cores=1) as other, \
+                tls_connect(port) as c:
+            c("SET", "huge", "h" * 150_000_000)
+
+            def read():
+                c.send(encode("GET", "huge"))
+                size = len(b"$150000000\r\n\r\n") + 150_000_000
+                while size > 0:
+                    size -= len(c.socket.recv(1 << 20))
+
+            wait = longest_wait(other.port, read)
+            assert wait < 0.03 * slowness(server), wait
+
+
 # ---- limits ------------------------------------------------------------------------------
 
 

@@ -97,3 +97,280 @@ def test_a_stop_ends_a_pause(server):
         assert time.monotonic() - began < 5
         for c in clients:
             c.close()
+
+
+# ---- words -------------------------------------------------------------------------------
+
+
+def core_of(key, cores=2):
+    crc = 0
+    for byte in key.encode():
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return (crc % 16384) // 256 % cores
+
+
+def keys_on(core, name, n):
+    """n keys on one of two cores."""
+    return [k for k in (f"{name}:{i}" for i in range(20 * n)) if core_of(k) == core][:n]
+
+
+def hold_locks(client, one, other, rounds=150):
+    """A transaction over two shards, some milliseconds a command; others may run in between."""
+    client("SET", one, "ab" * 3000)
+    client("SET", other, "ba" * 3000)
+    client.send(encode("MULTI") + encode("LCS", one, other, "LEN") * rounds + encode("EXEC"))
+
+
+def replies_and_pushes(c, n):
+    replies, pushes = [], []
+    while len(replies) < n:
+        got = c.reply()
+        (pushes if isinstance(got, Push) else replies).append(got)
+    return replies, pushes
+
+
+# ---- replies, pushes, silence --------------------------------------------------------------
+
+
+def test_messages_come_between_replies_never_inside(server):
+    stop = threading.Event()
+    rng = random.Random(7)
+
+    def publish(name):
+        with server.connect() as p:
+            i = 0
+            while not stop.is_set():
+                p.pipeline(*[("PUBLISH", "news", f"{name} {i + j} " + "m" * ((i + j) % 300)) for j in range(20)])
+                i += 20
+                time.sleep(0.002)
+
+    subscribers = [server.connect(resp=3) for _ in range(4)]
+    with server.connect() as setter:
+        setter("MSET", *[w for i in range(30) for w in (f"news:{i}", f"value {i}")])
+        setter("SET", "news:big", "b" * 100_000)
+    for c in subscribers:
+        assert c("SUBSCRIBE", "news") == Push([b"subscribe", b"news", 1])
+    threads = [threading.Thread(target=publish, args=(n,)) for n in "ab"]
+    for t in threads:
+        t.start()
+    try:
+        for _ in range(60):
+            commands, expected = [], []
+
+            def add(command, reply):
+                commands.append(command)
+                expected.append(reply)
+
+            for _ in range(rng.randint(1, 40)):
+                kind = rng.randint(0, 6)
+                i = rng.randint(0, 29)
+                if kind < 3:
+                    add(("GET", f"news:{i}"), f"value {i}".encode())
+                elif kind == 3:
+                    add(("MGET", f"news:{i}", f"news:{(i + 1) % 30}", "news:0"),
+                        [f"value {i}".encode(), f"value {(i + 1) % 30}".encode(), b"value 0"])
+                elif kind == 4:
+                    add(("GET", "news:big"), b"b" * 100_000)
+                elif kind == 5:
+                    add(("ECHO", str(i)), str(i).encode())
+                else:
+                    add(("MULTI",), "OK")
+                    add(("GET", f"news:{i}"), "QUEUED")
+                    add(("GET", f"news:{i ^ 1}"), "QUEUED")
+                    add(("EXEC",), [f"value {i}".encode(), f"value {i ^ 1}".encode()])
+            for c in subscribers:
+                c.send(b"".join(encode(*command) for command in commands))
+            for c in subscribers:
+                replies, pushes = replies_and_pushes(c, len(expected))
+                assert replies == expected
+                c.seen = getattr(c, "seen", {"a": -1, "b": -1})
+                for push in pushes:
+                    assert push[:2] == [b"message", b"news"], push
+                    name, number, text = push[2].decode().split(" ")
+                    assert int(number) == c.seen[name] + 1 or c.seen[name] == -1
+                    assert text == "m" * (int(number) % 300)
+                    c.seen[name] = int(number)
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+        for c in subscribers:
+            c.close()
+
+
+def test_silence_in_pipelines_over_shards(server):
+    keys = [k for pair in zip(keys_on(0, "mute", 20), keys_on(1, "mute", 20)) for k in pair]
+    with server.connect() as c:
+        c.send(b"".join([encode("CLIENT", "REPLY", "OFF"), *[encode("SET", k, "1") for k in keys], encode("MGET", *keys),
+                         encode("MULTI"), *[encode("INCR", k) for k in keys], encode("EXEC"), encode("NOSUCH"),
+                         encode("PUBLISH", "mute", "m"), encode("CLIENT", "REPLY", "ON"), encode("GET", keys[0])]))
+        assert [c.reply() for _ in range(2)] == ["OK", b"2"]
+        for spoken_of in (("GET", keys[0]), ("GET", keys[1]), ("MGET", *keys), ("NOSUCH",), ("MULTI",), ("PING",)):
+            c.send(b"".join([encode("GET", keys[3]), encode("CLIENT", "REPLY", "SKIP"), encode(*spoken_of),
+                             encode("GET", keys[1])]))
+            assert c.reply() == b"2"
+            assert c.reply() == ("QUEUED" if spoken_of == ("MULTI",) else b"2"), spoken_of
+            if spoken_of == ("MULTI",):
+                assert c("EXEC") == [b"2"]
+        c.send(encode("CLIENT", "REPLY", "SKIP") * 2 + encode("PING") + encode("ECHO", "heard"))
+        assert c.reply() == b"heard"
+
+
+def test_muted_large_values_are_given_back(server):
+    one, other = keys_on(0, "lent", 1)[0], keys_on(1, "lent", 1)[0]
+    with server.connect() as c:
+        for k in (one, other):
+            c("SET", k, "x" * 200_000)
+        c.send(encode("CLIENT", "REPLY", "OFF") + (encode("GET", one) + encode("GET", other)) * 50 +
+               encode("CLIENT", "REPLY", "ON"))
+        assert c.reply() == "OK"
+        assert c.pipeline(("APPEND", one, "y"), ("APPEND", other, "y"), ("DEL", one, other)) == [200_001, 200_001, 2]
+
+
+def test_choices_take_effect_where_they_stand_in_a_pipeline(server):
+    keys = keys_on(0, "db", 3) + keys_on(1, "db", 3)
+    with server.connect() as c:
+        commands, expected = [], []
+        for db in (3, 0, 5, 3):
+            commands += [("SELECT", db), *[("GETSET", k, f"{db} {k}") for k in keys], ("MGET", *keys)]
+        got = c.pipeline(*commands)
+        assert got[1:7] == [None] * 6 and got[0] == "OK"
+        assert got[7] == [f"3 {k}".encode() for k in keys]
+        assert got[8:15] == ["OK"] + [None] * 6
+        assert got[23] == [f"5 {k}".encode() for k in keys]
+        assert got[25:31] == [f"3 {k}".encode() for k in keys]
+        del expected
+        raw = []
+        c.send(b"".join([encode("SELECT", 0), encode("GET", "db:none"), encode("HELLO", 3), encode("GET", "db:none"),
+                         encode("MGET", "db:none", keys[0]), encode("HELLO", 2), encode("GET", "db:none")]))
+        for _ in range(7):
+            raw.append(c.raw_reply())
+        assert raw[1] == b"$-1\r\n" and raw[2][:1] == b"%" and raw[3] == b"_\r\n"
+        assert raw[4].startswith(b"*2\r\n_\r\n$") and raw[5][:1] == b"*" and raw[6] == b"$-1\r\n"
+        c.send(b"".join([encode("HELLO", 3), encode("MULTI"), encode("GET", "db:none"), encode("HELLO", 2),
+                         encode("GET", "db:none"), encode("EXEC")]))
+        raw = [c.raw_reply() for _ in range(6)]
+        assert raw[5].startswith(b"*3\r\n_\r\n*14\r\n") and raw[5].endswith(b"$-1\r\n"), raw[5]
+
+
+def test_quit_and_reset_in_the_middle_of_a_pipeline(server):
+    one, other = keys_on(0, "end", 1)[0], keys_on(1, "end", 1)[0]
+    with server.connect() as c:
+        c("MSET", one, "1", other, "1")
+        c.send(encode("INCR", one) + encode("INCR", other) + encode("QUIT") + encode("INCR", one) + encode("INCR", other))
+        assert [c.reply() for _ in range(3)] == [2, 2, "OK"]
+        assert c.is_closed()
+    with server.connect(resp=3) as c, server.connect() as p:
+        c.send(encode("SUBSCRIBE", "end") + encode("SELECT", 4) + encode("CLIENT", "SETNAME", "me") + encode("MULTI") +
+               encode("INCR", one) + encode("RESET") + encode("GET", one) + encode("GET", other) + encode("CLIENT", "GETNAME") +
+               encode("GET", "end:none") + encode("EXEC"))
+        got = [c.reply() for _ in range(10)]
+        assert got[4:10] == ["QUEUED", "RESET", b"2", b"2", None, None]
+        assert c.reply() == Error("ERR EXEC without MULTI")
+        assert p("PUBLISH", "end", "m") == 0
+        assert c("PING") == "PONG"
+
+
+# ---- ends ----------------------------------------------------------------------------------
+
+
+def test_clients_that_go_while_they_wait(server):
+    """Killed, reset, half-closed or gone, with rounds parked on locks of both cores."""
+    ones, others = keys_on(0, "gone", 4), keys_on(1, "gone", 4)
+    rng = random.Random(3)
+    with server.connect() as holder, server.connect() as admin, server.connect() as stayer:
+        for _ in range(4):
+            admin("MSET", *[w for k in ones + others for w in (k, "x" * 30_000)])
+            hold_locks(holder, ones[0], others[0], 40)
+            clients = []
+            for i in range(60):
+                c = server.connect()
+                number = c("CLIENT", "ID")
+                c.send(rng.choice([
+                    encode("GET", ones[0]) + encode("GET", others[0]) * 5 + encode("GET", ones[1]),
+                    encode("MGET", ones[0], others[1]) + encode("SET", ones[2], "y"),
+                    encode("MULTI") + encode("GET", ones[1]) + encode("APPEND", others[0], "z") + encode("EXEC"),
+                    encode("WATCH", ones[0], others[0]) + encode("GET", others[1]),
+                    encode("DEL", others[0], ones[3]) + encode("PUBLISH", "gone", "m"),
+                    encode("SELECT", 1) + encode("FLUSHDB") + encode("SELECT", 0),
+                ]))
+                clients.append((c, number))
+            stayer.send(encode("STRLEN", ones[1]) + encode("STRLEN", ones[0]))
+            time.sleep(0.02)
+            for i, (c, number) in enumerate(clients):
+                if i % 4 == 0:
+                    assert admin("CLIENT", "KILL", "ID", number) == 1
+                elif i % 4 == 1:
+                    c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                elif i % 4 == 2:
+                    c.socket.shutdown(socket.SHUT_WR)
+            for i, (c, number) in enumerate(clients):
+                if i % 4 != 2:
+                    c.close()
+            assert holder.reply() == "OK"
+            assert [holder.reply() for _ in range(40)] == ["QUEUED"] * 40
+            assert len(holder.reply()) == 40
+            assert isinstance(stayer.reply(), int) and isinstance(stayer.reply(), int)
+            for i, (c, number) in enumerate(clients):
+                if i % 4 == 2:
+                    assert c.is_closed()
+                    c.close()
+            for k in ones + others:
+                stayer("SET", k, "free again")
+            assert stayer("MGET", *ones, *others) == [b"free again"] * 8
+        time.sleep(0.2)
+        assert b"connected_clients:3\r" in admin("INFO", "clients")
+
+
+def test_a_stop_in_the_midst_of_everything(server):
+    for seed in range(5):
+        rng = random.Random(seed)
+        ones, others = keys_on(0, "stop", 4), keys_on(1, "stop", 4)
+        with Server(server.program, "--shutdown-timeout", "5", io=server.io) as other:
+            with other.connect() as c:
+                c("MSET", *[w for k in ones + others for w in (k, "x" * 20_000)])
+            subscribers = [other.connect(resp=3) for _ in range(4)]
+            for c in subscribers:
+                c("SUBSCRIBE", "stop")
+            clients = [other.connect() for _ in range(40)]
+            hold_locks(clients[0], ones[3], others[3], 20)
+            if seed % 2:
+                clients[1].send(encode("CLIENT", "PAUSE", "60000", rng.choice(["WRITE", "ALL"])))
+            for c in clients[2:]:
+                c.send(b"".join(rng.choice([
+                    encode("MULTI") + encode("APPEND", ones[0], "1") + encode("APPEND", others[0], "1") + encode("EXEC"),
+                    encode("PUBLISH", "stop", "m" * 500), encode("MGET", *ones, *others), encode("GET", ones[1]),
+                    encode("WATCH", ones[2], others[2]), encode("FLUSHALL"), encode("MSET", ones[1], "1", others[1], "2"),
+                    encode("SWAPDB", 0, 1), encode("CLIENT", "LIST"), encode("COPY", ones[3], others[2], "REPLACE"),
+                ]) for _ in range(30)))
+            time.sleep(rng.random() * 0.05)
+            began = time.monotonic()
+            assert other.stop() == 0, other.log_text()
+            assert time.monotonic() - began < 8
+            for c in clients + subscribers:
+                c.close()
+
+
+def test_reading_what_was_asked_before_the_stop(server):
+    """Whole transactions, whole replies; then the end."""
+    with Server(server.program, io=server.io) as other:
+        ones, others = keys_on(0, "whole", 2), keys_on(1, "whole", 2)
+        clients = [other.connect() for _ in range(10)]
+        hold_locks(clients[0], ones[0], others[0], 40)
+        assert clients[0].reply() == "OK"
+        for c in clients[1:]:
+            c.send(encode("INCRBY", ones[1], 1) + encode("GET", others[0]) + encode("MGET", ones[0], others[0]))
+        time.sleep(0.05)
+        stopper = threading.Thread(target=other.stop)
+        stopper.start()
+        for c in clients[1:]:
+            assert isinstance(c.reply(), int)
+            assert c.reply() == b"ba" * 3000
+            assert c.reply() == [b"ab" * 3000, b"ba" * 3000]
+            assert c.is_closed()
+        stopper.join()
+        assert other.process.returncode == 0
+        for c in clients:
+            c.close()
