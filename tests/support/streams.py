@@ -76,11 +76,15 @@ GROUPS = {
     """,
     "databases": """
         DBSIZE
-        FLUSHALL [(ASYNC|SYNC)]
-        FLUSHDB [(ASYNC|SYNC)]
+        (FLUSHALL|FLUSHDB) [(ASYNC|SYNC)]
+        MOVE key db
         MOVE key db
         COPY key key DB db [REPLACE]
+        COPY key key DB db
+        COPY key key DB db
         SELECT db
+        SELECT db
+        SWAPDB db db
         SWAPDB db db
     """,
     "transactions": """
@@ -396,7 +400,9 @@ class Draw:
         return self.one_of(good[:cut], good[:-1] + b"\x00", self.rng.randbytes(12), b"", good + b"x")
 
     def db(self):
-        return b"%d" % self.rng.choice((0, 0, 1, 1, 2, 15)) if self.chance(0.85) else self.one_of(b"16", self.edge())
+        if self.chance(0.93):
+            return b"%d" % self.rng.choice((0, 0, 0, 1, 1, 1, 2, 15))
+        return self.one_of(b"16", self.edge())
 
     def cursor(self):
         return b"0" if self.chance(0.85) else self.edge().rstrip(b"\0")
@@ -512,6 +518,14 @@ class Draw:
                 words = self.spoil(words)
             if not harmful(words, self.lasting):
                 return words
+
+    def command_on(self, keys, group):
+        """A command that is likely to touch these keys."""
+        usual, self.keys = self.keys, keys + self.keys[:1]
+        try:
+            return self.command(group)
+        finally:
+            self.keys = usual
 
     def inline(self, words):
         """The words as a line of text."""
