@@ -47,6 +47,7 @@ struct server {
 	pthread_barrier_t joined; /* all cores made, or not */
 	pthread_barrier_t ready;  /* with the main thread: the listeners are open, or not; and the end */
 	_Atomic bool failed;
+	_Atomic uint64_t patience_ns; /* with connections, at the end */
 	bool started; /* the threads run */
 	int cpus[CORES_MAX], n_cpus;
 	struct core_thread threads[CORES_MAX];
@@ -178,16 +179,20 @@ static void core_run(void *arg)
 
 static void do_drain(struct core *core, struct errand *errand)
 {
+	struct core_thread *t = container_of(errand, struct core_thread, drain);
+	if (core->id == 0)
+		t->server->patience_ns = (uint64_t)core->settings->shutdown_timeout * 1000000000u;
 	core->stopping = true;
 	network_drain(core);
 }
 static void do_cut(struct core *core, struct errand *errand) { network_cut(core); }
 static void do_stop(struct core *core, struct errand *errand) { core->stopped = true; }
 
-static bool wait_for_quiet(const struct server *server, uint64_t until_ns)
+static bool wait_for_quiet(struct server *server)
 {
+	uint64_t began_ns = os_now_ns();
 	while (!network_is_quiet(server->machine)) {
-		if (os_now_ns() > until_ns)
+		if (os_now_ns() - began_ns > server->patience_ns)
 			return false;
 		os_sleep_us(STOP_LOOK_US);
 	}
@@ -197,17 +202,18 @@ static bool wait_for_quiet(const struct server *server, uint64_t until_ns)
 /* Stops accepting, lets every client have the answers it waits for, then ends the cores. */
 static void stop(struct server *server)
 {
-	uint64_t patience_ns = (uint64_t)server->machine->cores[0]->settings->shutdown_timeout * 1000000000u;
+	server->patience_ns = UINT64_MAX; /* until core 0 says it: settings are read by cores only */
 	for (uint16_t i = 0; i < server->machine->n_cores; i++) {
 		server->threads[i].drain.run = do_drain;
 		core_errand(server->machine->cores[i], &server->threads[i].drain);
 	}
-	if (!wait_for_quiet(server, os_now_ns() + patience_ns)) {
+	if (!wait_for_quiet(server)) {
+		server->patience_ns = UINT64_MAX;
 		for (uint16_t i = 0; i < server->machine->n_cores; i++) {
 			server->threads[i].cut.run = do_cut;
 			core_errand(server->machine->cores[i], &server->threads[i].cut);
 		}
-		(void)wait_for_quiet(server, UINT64_MAX);
+		(void)wait_for_quiet(server);
 	}
 	for (uint16_t i = 0; i < server->machine->n_cores; i++) {
 		server->threads[i].stop.run = do_stop;

@@ -28,6 +28,7 @@ struct resp_connection {
 	bool broken;         /* the parser has given up; parser.error says why */
 	bool draining;       /* close when the round is done */
 	struct postponed postponed;
+	struct buf kept_back; /* messages, until a transaction is answered */
 };
 
 static struct resp_connection *of_session(const struct session *session)
@@ -42,16 +43,21 @@ static const struct reply_ops *ops_of(const struct session *session)
 	return session->resp == 3 ? &resp3_ops : &resp2_ops;
 }
 
+/* Messages for a client whose transaction runs come after its answer: the transaction may
+ * have subscribed, and the client takes what comes first for the answer. */
 static void push(struct session *session, struct reply *out)
 {
-	*out = (struct reply){.ops = ops_of(session), .out = connection_out(&of_session(session)->connection)};
+	struct resp_connection *r = of_session(session);
+	struct buf *to = session->flags & SESSION_IN_EXEC ? &r->kept_back : connection_out(&r->connection);
+	*out = (struct reply){.ops = ops_of(session), .out = to};
 }
 
 static void pushed(struct session *session)
 {
-	struct connection *c = &of_session(session)->connection;
+	struct resp_connection *r = of_session(session);
+	struct connection *c = &r->connection;
 	connection_written(c);
-	if (connection_unsent(c) > c->core->settings->client_output_hard_limit) {
+	if (!c->dead && connection_unsent(c) + r->kept_back.len > c->core->settings->client_output_hard_limit) {
 		log_notice("client %lu closed: it reads too slowly for what is published to it", (unsigned long)c->id);
 		connection_abort(c);
 	}
@@ -112,6 +118,11 @@ static void settle(struct resp_connection *r)
 	connection_consume(&r->connection, r->taken);
 	r->taken = 0;
 	round_free(take(r->round));
+	r->session.flags &= ~(uint32_t)SESSION_IN_EXEC;
+	if (unlikely(r->kept_back.len > 0)) {
+		buf_append(connection_out(&r->connection), buf_slice(&r->kept_back));
+		buf_fini(&r->kept_back);
+	}
 	r->session.bytes_in = r->connection.bytes_in;
 	connection_written(&r->connection);
 }
@@ -295,6 +306,7 @@ static void closed(struct connection *c)
 	if (r->round)
 		round_free(r->round);
 	session_close(&r->session);
+	buf_fini(&r->kept_back);
 	resp_parser_fini(&r->parser);
 }
 

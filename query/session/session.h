@@ -42,6 +42,7 @@ enum session_flags {
 	SESSION_REPLY_SKIP_NEXT = 1 << 4, /* CLIENT REPLY SKIP was just said */
 	SESSION_CLOSING = 1 << 5,
 	SESSION_UNIX = 1 << 6,
+	SESSION_IN_EXEC = 1 << 7, /* until its round is done: the wire keeps messages back, behind EXEC's answer */
 };
 
 struct session {

@@ -422,6 +422,7 @@ static enum err run_exec(struct exec *exec)
 		return OK;
 	}
 	struct transaction *t = take(session->transaction);
+	session->flags |= SESSION_IN_EXEC;
 	if (t->spoiled) {
 		transaction_free(exec->core, t);
 		return ERR_EXEC_ABORT;

@@ -200,6 +200,38 @@ def test_messages_come_between_replies_never_inside(server):
             c.close()
 
 
+def test_messages_wait_for_the_end_of_a_transaction(server):
+    """A client that subscribes in a transaction would take a message for EXEC's reply."""
+    one, other = keys_on(0, "wait", 1)[0], keys_on(1, "wait", 1)[0]
+    stop = threading.Event()
+
+    def publish():
+        with server.connect() as p:
+            while not stop.is_set():
+                p.pipeline(*[("PUBLISH", "wait", "m")] * 10)
+
+    threads = [threading.Thread(target=publish) for _ in range(2)]
+    for t in threads:
+        t.start()
+    try:
+        for i in range(40):
+            with server.connect(resp=2 + i % 2) as c:
+                c("MSET", one, "1", other, "2")
+                got = c.pipeline(("MULTI",), ("SUBSCRIBE", "wait"), *[("MGET", one, other)] * 20, ("EXEC",))
+                assert got[:22] == ["OK"] + ["QUEUED"] * 21
+                assert got[22] == [[b"subscribe", b"wait", 1]] + [[b"1", b"2"]] * 20, got[22]
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    for i in range(40):
+        with server.connect(resp=2 + i % 2) as c:
+            got = c.pipeline(("MULTI",), ("SUBSCRIBE", "self"), ("GET", one), ("PUBLISH", "self", "a"), ("GET", other),
+                             ("PUBLISH", "self", "b"), ("EXEC",))
+            assert got[-1] == [[b"subscribe", b"self", 1], b"1", 1, b"2", 1]
+            assert [c.reply() for _ in range(2)] == [[b"message", b"self", m] for m in (b"a", b"b")]
+
+
 def test_silence_in_pipelines_over_shards(server):
     keys = [k for pair in zip(keys_on(0, "mute", 20), keys_on(1, "mute", 20)) for k in pair]
     with server.connect() as c:
