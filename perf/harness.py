@@ -10,6 +10,8 @@ from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 results = root / "perf" / "results"
+sys.path.insert(0, str(root / "tests"))
+from support.orbit import free_port  # noqa: E402
 
 
 # ---- programs ----------------------------------------------------------------------------
@@ -86,10 +88,6 @@ def write_result(options, name, where, figures):
 
 # ---- servers -----------------------------------------------------------------------------
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Wire:

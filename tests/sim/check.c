@@ -15,6 +15,8 @@
 
 enum { BEFORE_MAX = 24, SHOWN_MAX = 12, PATIENCE_FIRST = 30 * 1000, SEEN_UNITS = 1 << 16 };
 
+static const uint32_t NONE = UINT32_MAX;
+
 static const uint64_t LATEST = 1ull << 60; /* of the moments that order candidates */
 
 /* On the number of a candidate: it is left out. */
@@ -33,6 +35,7 @@ struct node {
 	uint32_t reads_at, n_reads;     /* needs that its reply names, in `links` */
 	uint32_t creates_at, n_creates; /* needs that it may fulfil */
 	bool optional;                  /* may not have been done at all */
+	uint32_t later;                 /* the next of its session; NONE */
 	bool done;
 };
 
@@ -51,6 +54,7 @@ struct search {
 	uint32_t low;          /* all before it are done */
 	struct buf needs;      /* of struct need, by text */
 	struct buf links;      /* of numbers of needs: those of each node together */
+	struct buf left_out;   /* of numbers of nodes: by the last choice, with what it names */
 	struct buf candidates; /* of numbers of nodes, those of each level behind those of the last */
 	uint64_t *seen;
 	uint64_t seen_n, seen_cap;
@@ -270,8 +274,9 @@ static uint32_t list_next(struct search *s)
 	uint32_t first, end = window_end(s, &first);
 	list_near(s, first, end);
 	uint32_t n = list_window(s, end, true);
-	qsort_r((uint32_t *)s->candidates.ptr + s->candidates.len / sizeof(uint32_t) - n, n, sizeof(uint32_t), by_order,
-	        s);
+	if (n > 1)
+		qsort_r((uint32_t *)s->candidates.ptr + s->candidates.len / sizeof(uint32_t) - n, n, sizeof(uint32_t),
+		        by_order, s);
 	if (!s->nodes[first].optional || n == 0)
 		return n;
 	/* The last moment for it: else it was never done. Likely so if nobody saw it. */
@@ -320,7 +325,7 @@ static void remember_best(struct search *s, const struct state *state)
 /* A node of the way: its state, what was taken for nothing, what is to be tried. */
 struct level {
 	struct state state;
-	struct buf quiet; /* of numbers of nodes */
+	struct buf quiet; /* of numbers of nodes: done or left out without a choice */
 	uint32_t candidates_at, n, next;
 	uint32_t chosen; /* the one tried now */
 };
@@ -328,6 +333,8 @@ struct level {
 static void level_enter(struct search *s, struct level *level, const struct state *state)
 {
 	*level = (struct level){.state = *state};
+	buf_append(&level->quiet, buf_slice(&s->left_out));
+	s->left_out.len = 0;
 	take_quiet(s, state, &level->quiet);
 	remember_best(s, state);
 	level->candidates_at = (uint32_t)(s->candidates.len / sizeof(uint32_t));
@@ -389,24 +396,51 @@ static bool loses_something(const struct search *s, const struct node *node, con
 	return false;
 }
 
+/* The server takes a session's commands in their order: where one was not done, none was that
+ * came later. False: one of those was. */
+static bool leave_out(struct search *s, uint32_t at, const struct state *state)
+{
+	for (uint32_t later = s->nodes[at].later; later != NONE; later = s->nodes[later].later)
+		if (s->nodes[later].done)
+			return false;
+	bool loses = false;
+	s->left_out.len = 0;
+	for (uint32_t later = at; later != NONE; later = s->nodes[later].later) {
+		node_do(s, &s->nodes[later]);
+		loses |= loses_something(s, &s->nodes[later], state, state);
+		if (later != at)
+			buf_append(&s->left_out, slice_of(&later, sizeof(later)));
+	}
+	if (!loses)
+		return true;
+	for (uint32_t later = at; later != NONE; later = s->nodes[later].later)
+		node_undo(s, &s->nodes[later]);
+	return false;
+}
+
+static bool try_one(struct search *s, uint32_t at, const struct state *before, struct state *after)
+{
+	struct node *node = &s->nodes[at];
+	s->steps++;
+	s->left_out.len = 0;
+	if (!model_explains(&s->model, after, node->operation))
+		return false;
+	node_do(s, node);
+	if (!loses_something(s, node, before, after))
+		return true;
+	node_undo(s, node);
+	return false;
+}
+
 /* The next candidate that fits; false: none is left. */
 static bool level_choose(struct search *s, struct level *level, struct state *out)
 {
 	while (level->next < level->n) {
 		uint32_t at = ((uint32_t *)s->candidates.ptr)[level->candidates_at + level->next++];
-		bool is_done = !(at & NEVER_DONE);
-		at &= ~NEVER_DONE;
 		*out = level->state;
-		s->steps++;
-		if (is_done && !model_explains(&s->model, out, s->nodes[at].operation))
-			continue;
-		node_do(s, &s->nodes[at]);
-		if (loses_something(s, &s->nodes[at], &level->state, out)) {
-			node_undo(s, &s->nodes[at]);
-			continue;
-		}
-		level->chosen = at;
-		return true;
+		level->chosen = at & ~NEVER_DONE;
+		if (at & NEVER_DONE ? leave_out(s, level->chosen, out) : try_one(s, at, &level->state, out))
+			return true;
 	}
 	return false;
 }
@@ -609,13 +643,29 @@ static long place_in(const struct history *history, const struct sighting *seen,
 	return at ? at - whole.ptr : -1;
 }
 
+/* The value that a key was seen with last, before. */
+static uint32_t value_before(const struct history *history, const struct sighting *seen, uint8_t db, uint8_t key)
+{
+	const struct sighting *first = (const struct sighting *)history->sightings.ptr;
+	while (seen-- > first)
+		if (seen->slot == db * KEYS_MAX + key && seen->text != TEXT_NONE)
+			return seen->text;
+	return TEXT_NONE;
+}
+
+static bool is_copy(const struct history *history, const struct step *step, const struct sighting *seen)
+{
+	uint8_t to = step->verb == MOVE ? step->keys[0] : step->keys[1];
+	return seen->slot == step->db_to * KEYS_MAX + to && seen->text != TEXT_NONE &&
+	       value_before(history, seen, step->db, step->keys[0]) == seen->text;
+}
+
 static long may_have_left(const struct history *history, const struct step *step, const struct sighting *seen)
 {
-	uint8_t db = seen->slot / KEYS_MAX, key = seen->slot % KEYS_MAX;
-	if (step->verb == COPY || step->verb == RENAME || step->verb == RENAMENX)
-		return step->db_to == db && step->keys[1] == key && seen->text ? 0 : -1;
-	for (uint8_t i = step->n; i-- > 0 && step->db == db;) {
-		if (step->keys[i] != key)
+	if (step->verb >= RENAME && step->verb <= MOVE)
+		return is_copy(history, step, seen) ? 0 : -1;
+	for (uint8_t i = step->n; i-- > 0;) {
+		if (seen->slot != step->db * KEYS_MAX + step->keys[i])
 			continue;
 		if (step->values[i])
 			return place_in(history, seen, step->values[i]);
@@ -699,6 +749,11 @@ static void judge(const struct history *history, uint64_t slots, uint64_t steps_
 		s.nodes[i].quiet = !s.nodes[i].optional && is_quiet(&s, s.nodes[i].operation);
 		s.required_left += !s.nodes[i].optional;
 		order_session(&s, i);
+		s.nodes[i].later = NONE;
+		for (uint32_t later = i + 1; later < s.n && s.nodes[i].later == NONE; later++)
+			if (s.nodes[later].operation->client == s.nodes[i].operation->client &&
+			    s.nodes[later].operation->session == s.nodes[i].operation->session)
+				s.nodes[i].later = later;
 	}
 	link_needs(&s);
 	s.best_done = memory_zalloc(s.n + 1);
@@ -714,6 +769,7 @@ static void judge(const struct history *history, uint64_t slots, uint64_t steps_
 	memory_free(s.nodes);
 	memory_free(s.seen);
 	buf_fini(&s.candidates);
+	buf_fini(&s.left_out);
 	buf_fini(&s.needs);
 	buf_fini(&s.links);
 	model_fini(&s.model);

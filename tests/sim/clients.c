@@ -161,7 +161,7 @@ static void cut_output(struct client *c) { c->output.len = sim_below(c->sim, c->
 
 /* Changes that nobody will ever be told of can have happened at any time or not at all: each
  * doubles the work of whoever looks for the order of things. */
-enum { UNTOLD_MAX = 3 };
+enum { UNTOLD_MAX = 6 };
 
 static void generate(struct client *c)
 {

@@ -1,6 +1,7 @@
 """Words the tests of the running program are written in: a server, and raw RESP connections."""
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -9,10 +10,19 @@ import tempfile
 import time
 
 
+_given = set()
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on, another each time. Below those that the system gives to connections,
+    so that none of them takes it meanwhile."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if port not in _given and s.connect_ex(("127.0.0.1", port)) != 0:
+                _given.add(port)
+                return port
 
 
 class Server:
