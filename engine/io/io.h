@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "engine/base/buf.h"
 #include "engine/base/compiler.h"
 #include "engine/base/rare.h"
 #include "engine/base/slice.h"
@@ -81,7 +82,8 @@ enum {
 	IO_OPEN_READ = 1,
 	IO_OPEN_WRITE = 2,
 	IO_OPEN_CREATE = 4,
-	IO_OPEN_DIRECT = 8, /* O_DIRECT: buffer, offset and length multiples of 4096 */
+	IO_OPEN_DIRECT = 8, /* O_DIRECT: buffer, offset and length multiples of 4096; through the page
+	                     * cache where the file system has no such thing */
 };
 
 enum {
@@ -121,6 +123,11 @@ struct io_ops {
 	void (*file_sync)(struct io *io, struct io_op *op, int fd);
 	void (*file_close)(struct io *io, struct io_op *op, int fd);
 	void (*file_rename)(struct io *io, struct io_op *op, const char *from, const char *to);
+	void (*file_remove)(struct io *io, struct io_op *op, const char *path);
+	void (*file_size)(struct io *io, struct io_op *op, int fd);
+	void (*dir_make)(struct io *io, struct io_op *op, const char *path);
+	void (*dir_sync)(struct io *io, struct io_op *op, const char *path);
+	void (*dir_list)(struct io *io, struct io_op *op, const char *path, struct buf *names);
 };
 
 /* First in every back end's own struct. */
@@ -229,6 +236,23 @@ static inline void io_file_close(struct io *io, struct io_op *op, int fd) { io->
 static inline void io_file_rename(struct io *io, struct io_op *op, const char *from, const char *to)
 {
 	io->ops->file_rename(io, op, from, to);
+}
+/* A file that is open stays until it is closed. */
+static inline void io_file_remove(struct io *io, struct io_op *op, const char *path)
+{
+	io->ops->file_remove(io, op, path);
+}
+/* The result is its length in bytes. */
+static inline void io_file_size(struct io *io, struct io_op *op, int fd) { io->ops->file_size(io, op, fd); }
+
+/* Directories. A name that was created, renamed or removed outlives a crash only once its directory
+ * was synced. Making one that is there is fine. A list appends each file's name, ended by a zero
+ * byte, sorted, to `names`, which is the operation's until it is done. */
+static inline void io_dir_make(struct io *io, struct io_op *op, const char *path) { io->ops->dir_make(io, op, path); }
+static inline void io_dir_sync(struct io *io, struct io_op *op, const char *path) { io->ops->dir_sync(io, op, path); }
+static inline void io_dir_list(struct io *io, struct io_op *op, const char *path, struct buf *names)
+{
+	io->ops->dir_list(io, op, path, names);
 }
 
 /* ---- making one ----------------------------------------------------------------- */
