@@ -1,0 +1,70 @@
+/* store.h -- a server's data directory at work: recovery at the start, images and the manifest while it
+ * runs, the orderly end.
+ *
+ * What      store_open() reads what is there, in parallel: images first, then logs, era after era, and
+ *           opens each core's log; then the journals note changes. store_image() writes an image of
+ *           everything, a partition at a time on each core, by itself whenever logs have grown enough.
+ * Owner     The machine's; core 0 owns the manifest, others ask it.
+ */
+#pragma once
+
+#include "engine/base/buf.h"
+#include "engine/base/compiler.h"
+#include "storage/disk/directory.h"
+#include "storage/log/log.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct core;
+struct machine;
+struct store;
+
+struct store_options {
+	const char *directory;
+	uint64_t segment_size;
+	enum log_mode mode;
+};
+
+/* The part before the cores have shards: loads or makes the superblock, so that its hash seed is known. Fiber
+ * code of core 0, with no shard yet. NULL: `why`. */
+struct store *store_begin(struct core *core, const struct store_options *options, char *why,
+                          size_t why_size) must_check;
+uint64_t store_hash_seed(const struct store *store);
+
+/* Fiber code of core 0, once all cores run and have empty shards: fills them, opens logs, sets shard->journal
+ * everywhere. False: `why` says what is wrong and what to do; nothing was changed on disk. */
+bool store_open(struct core *core, struct store *store, char *why, size_t why_size) must_check;
+
+/* Fiber code of core 0: closes all logs, durably. */
+void store_close(struct core *core, struct store *store);
+void store_free(struct store *store); /* NULL is fine */
+
+/* ---- while it runs ------------------------------------------------------------------ */
+
+/* Fiber code of any core. Images of all partitions, one after the other on each core; waits for the end.
+ * 0; -EBUSY: one is being written already; or -errno. */
+int store_image(struct core *core, struct store *store) must_check;
+
+/* The same, begun and not waited for. False: one is being written already. */
+bool store_image_start(struct core *core, struct store *store);
+
+/* Names of keyspaces: a change of them, durable when it returns. Fiber code, behind the gate. 0 or -errno. */
+struct keyspace_names {
+	uint32_t next_id;
+	uint32_t of_db[16];
+};
+int store_name_keyspaces(struct core *core, struct store *store, const struct keyspace_names *names) must_check;
+const struct keyspace_names *store_keyspace_names(const struct store *store); /* as recovered */
+
+/* For INFO. */
+struct store_facts {
+	bool loading;
+	uint64_t load_done_bytes, load_all_bytes, loaded_keys, load_ns;
+	bool image_running, image_failed;
+	int64_t image_last_s, image_last_ok_s; /* wall time */
+	uint64_t image_last_ns, image_changes; /* changes since the last whole image */
+	uint64_t log_bytes;
+	int failed_cores; /* whose logs have stopped */
+};
+void store_facts(struct store *store, struct store_facts *out);
