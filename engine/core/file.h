@@ -16,7 +16,8 @@ struct core;
 
 enum { FILE_ALIGNMENT = 4096 }; /* of memory, offsets and lengths of files opened with IO_OPEN_DIRECT */
 
-int file_open(struct core *core, const char *path, unsigned flags, unsigned mode) must_check; /* IO_OPEN_*; a descriptor */
+/* `flags`: IO_OPEN_*. A descriptor. */
+int file_open(struct core *core, const char *path, unsigned flags, unsigned mode) must_check;
 void file_close(struct core *core, int fd);
 
 /* Reads until `size` bytes are there or the file ends; how many there are. */

@@ -367,8 +367,7 @@ static void give(struct io *io, struct io_op *op, enum file_kind kind, int fd)
 
 static void epoll_file_open(struct io *io, struct io_op *op, const char *path, unsigned flags, unsigned mode)
 {
-	size_t size = strlen(path) + 1;
-	op->args[0] = (uintptr_t)memcpy(memory_alloc(size), path, size);
+	op->args[0] = file_path_copy(path);
 	op->args[1] = (uint64_t)file_open_flags(flags);
 	op->args[2] = mode;
 	give(io, op, FILE_OPEN, -1);
@@ -400,9 +399,38 @@ static void epoll_file_close(struct io *io, struct io_op *op, int fd) { give(io,
 
 static void epoll_file_rename(struct io *io, struct io_op *op, const char *from, const char *to)
 {
-	op->args[0] = (uintptr_t)from;
-	op->args[1] = (uintptr_t)to;
+	op->args[0] = file_path_copy(from);
+	op->args[1] = file_path_copy(to);
 	give(io, op, FILE_RENAME, -1);
+}
+
+static void epoll_file_size(struct io *io, struct io_op *op, int fd) { give(io, op, FILE_SIZE, fd); }
+
+static void give_path(struct io *io, struct io_op *op, enum file_kind kind, const char *path)
+{
+	op->args[0] = file_path_copy(path);
+	give(io, op, kind, -1);
+}
+
+static void epoll_file_remove(struct io *io, struct io_op *op, const char *path)
+{
+	give_path(io, op, FILE_REMOVE, path);
+}
+
+static void epoll_dir_make(struct io *io, struct io_op *op, const char *path)
+{
+	give_path(io, op, FILE_DIR_MAKE, path);
+}
+
+static void epoll_dir_sync(struct io *io, struct io_op *op, const char *path)
+{
+	give_path(io, op, FILE_DIR_SYNC, path);
+}
+
+static void epoll_dir_list(struct io *io, struct io_op *op, const char *path, struct buf *names)
+{
+	op->args[1] = (uintptr_t)names;
+	give_path(io, op, FILE_DIR_LIST, path);
 }
 
 /* ---- waking ------------------------------------------------------------------------- */
@@ -576,6 +604,11 @@ static const struct io_ops epoll_ops = {
         .file_sync = epoll_file_sync,
         .file_close = epoll_file_close,
         .file_rename = epoll_file_rename,
+        .file_remove = epoll_file_remove,
+        .file_size = epoll_file_size,
+        .dir_make = epoll_dir_make,
+        .dir_sync = epoll_dir_sync,
+        .dir_list = epoll_dir_list,
 };
 
 static int set_up(struct epoll *e)

@@ -3,11 +3,16 @@
 #include "engine/io/os.h"
 #include "engine/memory/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+enum { DIR_MODE = 0700 };
 
 static void list_add(struct op_list *list, struct io_op *op)
 {
@@ -30,13 +35,39 @@ static struct io_op *list_take(struct op_list *list)
 
 /* ---- one operation ------------------------------------------------------------------ */
 
+static const char *path_of(const struct io_op *op) { return (const char *)(uintptr_t)op->args[0]; }
+
+static void free_paths(struct io_op *op)
+{
+	switch ((enum file_kind)op->kind) {
+	case FILE_READ:
+	case FILE_WRITE:
+	case FILE_SYNC:
+	case FILE_CLOSE:
+	case FILE_SIZE:
+		return;
+	case FILE_RENAME:
+		memory_free((void *)(uintptr_t)op->args[1]);
+		break;
+	case FILE_OPEN:
+	case FILE_REMOVE:
+	case FILE_DIR_MAKE:
+	case FILE_DIR_SYNC:
+	case FILE_DIR_LIST:
+		break;
+	}
+	memory_free((void *)(uintptr_t)op->args[0]);
+}
+
+static int64_t or_error(int64_t result) { return result < 0 ? -errno : result; }
+
 static int64_t run_open(struct io_op *op)
 {
-	char *path = (char *)(uintptr_t)op->args[0];
-	int fd = open(path, (int)op->args[1], (mode_t)op->args[2]);
-	int64_t result = fd < 0 ? -errno : fd;
-	memory_free(path);
-	return result;
+	int flags = (int)op->args[1];
+	int fd = open(path_of(op), flags, (mode_t)op->args[2]);
+	if (fd < 0 && errno == EINVAL && flags & O_DIRECT)
+		fd = open(path_of(op), flags & ~O_DIRECT, (mode_t)op->args[2]);
+	return or_error(fd);
 }
 
 static ssize_t write_durable(int fd, const struct iovec *iov, off_t at, int flags)
@@ -56,7 +87,89 @@ static int64_t run_transfer(struct io_op *op)
 		n = op->kind == FILE_READ ? preadv(op->fd, &iov, 1, (off_t)op->args[2])
 		                          : write_durable(op->fd, &iov, (off_t)op->args[2], (int)op->args[3]);
 	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	return or_error(n);
+}
+
+static int64_t run_size(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 ? (int64_t)st.st_size : -errno;
+}
+
+/* One that is there is fine; something else of that name is not. */
+static int64_t run_dir_make(const char *path)
+{
+	struct stat st;
+	if (mkdir(path, DIR_MODE) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (stat(path, &st) != 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+static int64_t run_dir_sync(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int64_t result = or_error(fsync(fd));
+	close(fd);
+	return result;
+}
+
+/* ---- listing a directory --------------------------------------------------------------- */
+
+static bool is_listed(DIR *dir, const struct dirent *entry)
+{
+	struct stat st;
+	if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		return false;
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type == DT_REG || entry->d_type == DT_DIR;
+	return fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
+static int64_t read_names(DIR *dir, struct buf *names)
+{
+	for (;;) {
+		errno = 0;
+		const struct dirent *entry = readdir(dir);
+		if (!entry)
+			return -errno;
+		if (is_listed(dir, entry))
+			buf_append(names, slice_of(entry->d_name, strlen(entry->d_name) + 1));
+	}
+}
+
+static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static void append_sorted(struct buf *names, const struct buf *found)
+{
+	cleanup(buf_fini) struct buf order = {0};
+	for (const char *name = (char *)found->ptr; name < (char *)found->ptr + found->len; name += strlen(name) + 1)
+		buf_append(&order, slice_of(&name, sizeof(char *)));
+	const char **sorted = (const char **)(void *)order.ptr;
+	size_t n = order.len / sizeof(char *);
+	if (n > 0)
+		qsort(sorted, n, sizeof(char *), compare_names);
+	for (size_t i = 0; i < n; i++)
+		buf_append(names, slice_of(sorted[i], strlen(sorted[i]) + 1));
+}
+
+static int64_t run_dir_list(const char *path, struct buf *names)
+{
+	cleanup(buf_fini) struct buf found = {0};
+	DIR *dir = opendir(path);
+	if (!dir)
+		return -errno;
+	int64_t result = read_names(dir, &found);
+	closedir(dir);
+	if (result == 0)
+		append_sorted(names, &found);
+	return result;
 }
 
 static int64_t run(struct io_op *op)
@@ -68,12 +181,21 @@ static int64_t run(struct io_op *op)
 	case FILE_WRITE:
 		return run_transfer(op);
 	case FILE_SYNC:
-		return fsync(op->fd) == 0 ? 0 : -errno;
+		return or_error(fsync(op->fd));
 	case FILE_CLOSE:
-		return close(op->fd) == 0 ? 0 : -errno;
+		return or_error(close(op->fd));
 	case FILE_RENAME:
-		return rename((const char *)(uintptr_t)op->args[0], (const char *)(uintptr_t)op->args[1]) == 0 ? 0
-		                                                                                               : -errno;
+		return or_error(rename(path_of(op), (const char *)(uintptr_t)op->args[1]));
+	case FILE_REMOVE:
+		return or_error(unlink(path_of(op)));
+	case FILE_SIZE:
+		return run_size(op->fd);
+	case FILE_DIR_MAKE:
+		return run_dir_make(path_of(op));
+	case FILE_DIR_SYNC:
+		return run_dir_sync(path_of(op));
+	case FILE_DIR_LIST:
+		return run_dir_list(path_of(op), (struct buf *)(uintptr_t)op->args[1]);
 	}
 	return -EINVAL;
 }
@@ -92,6 +214,7 @@ static void thread_run(void *arg)
 		struct io_op *op = list_take(&pool->todo);
 		pthread_mutex_unlock(&pool->mutex);
 		op->result = run(op);
+		free_paths(op);
 		pthread_mutex_lock(&pool->mutex);
 		list_add(&pool->done, op);
 		pool->notify(pool->arg); /* under the mutex: file_pool_fini() ends what it points to */
@@ -133,8 +256,7 @@ void file_pool_give(struct file_pool *pool, struct io_op *op)
 		pthread_cond_signal(&pool->given);
 	} else {
 		op->result = err;
-		if (op->kind == FILE_OPEN)
-			memory_free((void *)(uintptr_t)op->args[0]);
+		free_paths(op);
 		list_add(&pool->done, op);
 		pool->notify(pool->arg);
 	}

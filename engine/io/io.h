@@ -119,7 +119,7 @@ struct io_ops {
 	void (*file_open)(struct io *io, struct io_op *op, const char *path, unsigned flags, unsigned mode);
 	void (*file_read)(struct io *io, struct io_op *op, int fd, void *to, size_t size, uint64_t at);
 	void (*file_write)(struct io *io, struct io_op *op, int fd, const void *from, size_t size, uint64_t at,
-			   unsigned flags);
+	                   unsigned flags);
 	void (*file_sync)(struct io *io, struct io_op *op, int fd);
 	void (*file_close)(struct io *io, struct io_op *op, int fd);
 	void (*file_rename)(struct io *io, struct io_op *op, const char *from, const char *to);
@@ -216,7 +216,8 @@ static inline int io_socket_address(struct io_socket *socket, bool local, char *
 	return socket->io->ops->peer(socket, local, out, size);
 }
 
-/* Files: each call stages one operation; `op->done` is called with op->result set. */
+/* Files: each call stages one operation; `op->done` is called with op->result set. Paths are
+ * copied; memory to read to or write from stays untouched until the operation is done. */
 static inline void io_file_open(struct io *io, struct io_op *op, const char *path, unsigned flags, unsigned mode)
 {
 	io->ops->file_open(io, op, path, flags, mode);
@@ -225,14 +226,14 @@ static inline void io_file_read(struct io *io, struct io_op *op, int fd, void *t
 {
 	io->ops->file_read(io, op, fd, to, size, at);
 }
-static inline void io_file_write(struct io *io, struct io_op *op, int fd, const void *from, size_t size,
-				 uint64_t at, unsigned flags)
+static inline void io_file_write(struct io *io, struct io_op *op, int fd, const void *from, size_t size, uint64_t at,
+                                 unsigned flags)
 {
 	io->ops->file_write(io, op, fd, from, size, at, flags);
 }
 static inline void io_file_sync(struct io *io, struct io_op *op, int fd) { io->ops->file_sync(io, op, fd); }
 static inline void io_file_close(struct io *io, struct io_op *op, int fd) { io->ops->file_close(io, op, fd); }
-/* Replaces what is at `to`. Both paths stay untouched until the operation is done. */
+/* Replaces what is at `to`. */
 static inline void io_file_rename(struct io *io, struct io_op *op, const char *from, const char *to)
 {
 	io->ops->file_rename(io, op, from, to);
@@ -246,8 +247,9 @@ static inline void io_file_remove(struct io *io, struct io_op *op, const char *p
 static inline void io_file_size(struct io *io, struct io_op *op, int fd) { io->ops->file_size(io, op, fd); }
 
 /* Directories. A name that was created, renamed or removed outlives a crash only once its directory
- * was synced. Making one that is there is fine. A list appends each file's name, ended by a zero
- * byte, sorted, to `names`, which is the operation's until it is done. */
+ * was synced. Making one that is there is fine (0); the user alone may enter it. A list appends
+ * the names of files and directories, each ended by a zero byte, sorted by bytes, to `names`, which
+ * is the operation's until it is done. */
 static inline void io_dir_make(struct io *io, struct io_op *op, const char *path) { io->ops->dir_make(io, op, path); }
 static inline void io_dir_sync(struct io *io, struct io_op *op, const char *path) { io->ops->dir_sync(io, op, path); }
 static inline void io_dir_list(struct io *io, struct io_op *op, const char *path, struct buf *names)

@@ -107,4 +107,9 @@ void real_refuse(struct io *io, int fd);
 int real_peer(struct io_socket *socket, bool local, char *out, size_t size);
 void real_finish(struct io_socket *socket);
 
+/* ---- files --------------------------------------------------------------------------- */
+
 int file_open_flags(unsigned flags); /* of io_file_open(), as open(2) has them */
+
+/* As an argument of an operation: the caller's path may go before it is read. */
+uint64_t file_path_copy(const char *path);

@@ -327,3 +327,9 @@ int file_open_flags(unsigned flags)
 	result |= flags & IO_OPEN_DIRECT ? O_DIRECT : 0;
 	return result;
 }
+
+uint64_t file_path_copy(const char *path)
+{
+	size_t size = strlen(path) + 1;
+	return (uintptr_t)memcpy(memory_alloc(size), path, size);
+}

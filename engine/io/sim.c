@@ -801,6 +801,11 @@ static const struct io_ops sim_ops = {
         .file_sync = sim_file_sync,
         .file_close = sim_file_close,
         .file_rename = sim_file_rename,
+        .file_remove = sim_file_remove,
+        .file_size = sim_file_size,
+        .dir_make = sim_dir_make,
+        .dir_sync = sim_dir_sync,
+        .dir_list = sim_dir_list,
 };
 
 struct io *sim_io_new(struct sim *sim)

@@ -10,11 +10,12 @@
 
 struct sim_file {
 	struct sim_file *next;
-	char *path; /* NULL: another has taken its name */
+	char *path; /* NULL: it has lost its name */
+	bool is_directory;
 	struct buf bytes;
 };
 
-enum kind { OPEN, READ, WRITE, SYNC, CLOSE, RENAME };
+enum kind { OPEN, READ, WRITE, SYNC, CLOSE, RENAME, REMOVE, SIZE, DIR_MAKE, DIR_SYNC, DIR_LIST };
 
 /* An operation in flight. */
 struct sim_op {
@@ -28,6 +29,7 @@ struct sim_op {
 	uint64_t at;
 	unsigned flags;
 	int fd;
+	struct buf *names;
 };
 
 /* ---- files -------------------------------------------------------------------------- */
@@ -65,6 +67,8 @@ static struct sim_file **descriptor(const struct sim *sim, int fd)
 static int64_t do_open(struct sim *sim, const struct sim_op *op)
 {
 	struct sim_file *file = file_find(sim, op->path);
+	if (file && file->is_directory)
+		return -EISDIR;
 	if (!file && !(op->flags & IO_OPEN_CREATE))
 		return -ENOENT;
 	if (!file)
@@ -126,6 +130,62 @@ static int64_t do_rename(struct sim *sim, const struct sim_op *op)
 	return 0;
 }
 
+static int64_t do_remove(struct sim *sim, const struct sim_op *op)
+{
+	struct sim_file *file = file_find(sim, op->path);
+	if (!file)
+		return -ENOENT;
+	if (file->is_directory)
+		return -EISDIR;
+	memory_free(file->path);
+	file->path = NULL;
+	return 0;
+}
+
+static int64_t do_size(struct sim *sim, const struct sim_op *op)
+{
+	struct sim_file **file = descriptor(sim, op->fd);
+	return file ? (int64_t)(*file)->bytes.len : -EBADF;
+}
+
+static int64_t do_dir_make(struct sim *sim, const struct sim_op *op)
+{
+	struct sim_file *file = file_find(sim, op->path);
+	if (file)
+		return file->is_directory ? 0 : -ENOTDIR;
+	file_new(sim, op->path)->is_directory = true;
+	return 0;
+}
+
+static int64_t do_dir_sync(struct sim *sim, const struct sim_op *op)
+{
+	struct sim_file *file = file_find(sim, op->path);
+	return !file ? -ENOENT : file->is_directory ? 0 : -ENOTDIR;
+}
+
+/* The name in directory `path` that comes after `last`, of those there are. */
+static const char *name_after(const struct sim *sim, const char *path, const char *last)
+{
+	size_t n = strlen(path);
+	const char *next = NULL;
+	for (struct sim_file *file = sim->files; file; file = file->next) {
+		if (!file->path || strncmp(file->path, path, n) != 0 || file->path[n] != '/')
+			continue;
+		const char *name = file->path + n + 1;
+		if (!strchr(name, '/') && strcmp(name, last) > 0 && (!next || strcmp(name, next) < 0))
+			next = name;
+	}
+	return next;
+}
+
+static int64_t do_dir_list(struct sim *sim, const struct sim_op *op)
+{
+	int64_t result = do_dir_sync(sim, op);
+	for (const char *name = ""; result == 0 && (name = name_after(sim, op->path, name));)
+		buf_append(op->names, slice_of(name, strlen(name) + 1));
+	return result;
+}
+
 static int64_t run(struct sim *sim, const struct sim_op *op)
 {
 	switch (op->kind) {
@@ -141,6 +201,16 @@ static int64_t run(struct sim *sim, const struct sim_op *op)
 		return do_close(sim, op);
 	case RENAME:
 		return do_rename(sim, op);
+	case REMOVE:
+		return do_remove(sim, op);
+	case SIZE:
+		return do_size(sim, op);
+	case DIR_MAKE:
+		return do_dir_make(sim, op);
+	case DIR_SYNC:
+		return do_dir_sync(sim, op);
+	case DIR_LIST:
+		return do_dir_list(sim, op);
 	}
 	return -EINVAL;
 }
@@ -184,6 +254,28 @@ void sim_file_close(struct io *io, struct io_op *op, int fd)
 void sim_file_rename(struct io *io, struct io_op *op, const char *from, const char *to)
 {
 	stage(io, op, (struct sim_op){.kind = RENAME, .path = text_copy(from), .path_to = text_copy(to)});
+}
+
+void sim_file_remove(struct io *io, struct io_op *op, const char *path)
+{
+	stage(io, op, (struct sim_op){.kind = REMOVE, .path = text_copy(path)});
+}
+
+void sim_file_size(struct io *io, struct io_op *op, int fd) { stage(io, op, (struct sim_op){.kind = SIZE, .fd = fd}); }
+
+void sim_dir_make(struct io *io, struct io_op *op, const char *path)
+{
+	stage(io, op, (struct sim_op){.kind = DIR_MAKE, .path = text_copy(path)});
+}
+
+void sim_dir_sync(struct io *io, struct io_op *op, const char *path)
+{
+	stage(io, op, (struct sim_op){.kind = DIR_SYNC, .path = text_copy(path)});
+}
+
+void sim_dir_list(struct io *io, struct io_op *op, const char *path, struct buf *names)
+{
+	stage(io, op, (struct sim_op){.kind = DIR_LIST, .path = text_copy(path), .names = names});
 }
 
 uint64_t sim_files_next_ns(const struct sim_io *io)

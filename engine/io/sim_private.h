@@ -86,6 +86,11 @@ void sim_file_write(struct io *io, struct io_op *op, int fd, const void *from, s
 void sim_file_sync(struct io *io, struct io_op *op, int fd);
 void sim_file_close(struct io *io, struct io_op *op, int fd);
 void sim_file_rename(struct io *io, struct io_op *op, const char *from, const char *to);
+void sim_file_remove(struct io *io, struct io_op *op, const char *path);
+void sim_file_size(struct io *io, struct io_op *op, int fd);
+void sim_dir_make(struct io *io, struct io_op *op, const char *path);
+void sim_dir_sync(struct io *io, struct io_op *op, const char *path);
+void sim_dir_list(struct io *io, struct io_op *op, const char *path, struct buf *names);
 bool sim_files_due(const struct sim_io *io);
 uint64_t sim_files_next_ns(const struct sim_io *io);
 int sim_files_poll(struct sim_io *io);

@@ -15,11 +15,15 @@
  * Closing    What flies is cancelled, its last completion awaited, then the descriptor
  *            is closed by the ring, and that completion calls `closed`: no completion that
  *            names a socket comes later, so user_data may be a plain pointer.
+ * Files      By the ring, which hands what would block to helper threads of the kernel. What
+ *            is done with directories has no operation, or would be three: it is rare, and
+ *            goes to threads of ours (file_pool.h), whose answers come with a wake.
  * Waking     MSG_RING from a ring, staged and sent by the waker's next enter; an eventfd
  *            under a multishot poll from any other thread. `woken` is set by whoever wakes
  *            first and cleared when the completion is seen, both by exchange: a waker that
  *            finds it set knows that what it published before will be seen afterwards.
  */
+#include "engine/io/file_pool.h"
 #include "engine/io/io_private.h"
 #include "engine/io/os.h"
 #include "engine/io/uring_compat.h"
@@ -98,6 +102,8 @@ struct uring {
 
 	union argument *arguments;
 	unsigned n_files;
+	struct file_pool pool;
+	unsigned n_pooled; /* given to the pool and not yet called back */
 	int eventfd;
 	_Atomic uint32_t woken;
 };
@@ -498,15 +504,20 @@ static struct io_uring_sqe *stage_file(struct io *io, struct io_op *op, unsigned
 	return stage(u, code, fd, tagged(KIND_FILE, op));
 }
 
+static void stage_open(struct io *io, struct io_op *op)
+{
+	struct io_uring_sqe *sqe = stage_file(io, op, IORING_OP_OPENAT, AT_FDCWD);
+	sqe->addr = op->args[0];
+	sqe->open_flags = (unsigned)op->args[1];
+	sqe->len = (unsigned)op->args[2];
+}
+
 static void uring_file_open(struct io *io, struct io_op *op, const char *path, unsigned flags, unsigned mode)
 {
-	size_t size = strlen(path) + 1;
-	char *copy = memcpy(memory_alloc(size), path, size); /* the caller's may go before it is submitted */
-	struct io_uring_sqe *sqe = stage_file(io, op, IORING_OP_OPENAT, AT_FDCWD);
-	op->args[0] = (uintptr_t)copy;
-	sqe->addr = (uintptr_t)copy;
-	sqe->len = mode;
-	sqe->open_flags = (unsigned)file_open_flags(flags);
+	op->args[0] = file_path_copy(path);
+	op->args[1] = (uint64_t)file_open_flags(flags);
+	op->args[2] = mode;
+	stage_open(io, op);
 }
 
 static void stage_transfer(struct io *io, struct io_op *op, unsigned code, int fd, const void *bytes, size_t size,
@@ -535,24 +546,94 @@ static void uring_file_close(struct io *io, struct io_op *op, int fd) { stage_fi
 
 static void uring_file_rename(struct io *io, struct io_op *op, const char *from, const char *to)
 {
+	op->args[0] = file_path_copy(from);
+	op->args[1] = file_path_copy(to);
 	struct io_uring_sqe *sqe = stage_file(io, op, IORING_OP_RENAMEAT, AT_FDCWD);
-	sqe->addr = (uintptr_t)from;
-	sqe->addr2 = (uintptr_t)to;
+	sqe->addr = op->args[0];
+	sqe->addr2 = op->args[1];
 	sqe->len = (uint32_t)AT_FDCWD;
 }
 
+static void uring_file_remove(struct io *io, struct io_op *op, const char *path)
+{
+	op->args[0] = file_path_copy(path);
+	stage_file(io, op, IORING_OP_UNLINKAT, AT_FDCWD)->addr = op->args[0];
+}
+
+static void uring_file_size(struct io *io, struct io_op *op, int fd)
+{
+	struct statx *status = memory_zalloc(sizeof(*status));
+	op->args[0] = (uintptr_t)status;
+	op->args[1] = (uintptr_t) "";
+	struct io_uring_sqe *sqe = stage_file(io, op, IORING_OP_STATX, fd);
+	sqe->addr = op->args[1];
+	sqe->addr2 = (uintptr_t)status;
+	sqe->len = STATX_SIZE;
+	sqe->statx_flags = AT_EMPTY_PATH;
+}
+
+/* What the operation owned besides. */
 static void settle_file(struct uring *u, struct io_op *op)
 {
 	u->n_files--;
-	if (op->kind == IORING_OP_OPENAT)
+	if (op->kind == IORING_OP_RENAMEAT)
+		memory_free((void *)(uintptr_t)op->args[1]);
+	if (op->kind == IORING_OP_OPENAT || op->kind == IORING_OP_RENAMEAT || op->kind == IORING_OP_UNLINKAT ||
+	    op->kind == IORING_OP_STATX)
 		memory_free((void *)(uintptr_t)op->args[0]);
+}
+
+static bool refuses_direct(const struct io_op *op, int result)
+{
+	return op->kind == IORING_OP_OPENAT && result == -EINVAL && op->args[1] & O_DIRECT;
 }
 
 static void on_file(struct uring *u, struct io_op *op, int result)
 {
-	settle_file(u, op);
+	if (refuses_direct(op, result)) {
+		op->args[1] &= ~(uint64_t)O_DIRECT;
+		u->n_files--;
+		stage_open(&u->io, op);
+		return;
+	}
 	op->result = result;
+	if (op->kind == IORING_OP_STATX && result == 0)
+		op->result = (int64_t)((const struct statx *)(uintptr_t)op->args[0])->stx_size;
+	settle_file(u, op);
 	op->done(op);
+}
+
+/* ---- directories ---------------------------------------------------------------------- */
+
+static void give(struct io *io, struct io_op *op, enum file_kind kind, const char *path)
+{
+	struct uring *u = uring_of(io);
+	op->args[0] = file_path_copy(path);
+	op->io = io;
+	op->kind = kind;
+	u->n_pooled++;
+	file_pool_give(&u->pool, op);
+}
+
+static void uring_dir_make(struct io *io, struct io_op *op, const char *path) { give(io, op, FILE_DIR_MAKE, path); }
+static void uring_dir_sync(struct io *io, struct io_op *op, const char *path) { give(io, op, FILE_DIR_SYNC, path); }
+
+static void uring_dir_list(struct io *io, struct io_op *op, const char *path, struct buf *names)
+{
+	op->args[1] = (uintptr_t)names;
+	give(io, op, FILE_DIR_LIST, path);
+}
+
+/* After a wake, which may be the pool's. */
+static void take_pooled(struct uring *u)
+{
+	if (likely(u->n_pooled == 0))
+		return;
+	for (struct io_op *op = file_pool_take_done(&u->pool), *next; op; op = next) {
+		next = op->next;
+		u->n_pooled--;
+		op->done(op);
+	}
 }
 
 /* ---- waking ------------------------------------------------------------------------- */
@@ -570,6 +651,14 @@ static void watch_eventfd(struct uring *u)
 	struct io_uring_sqe *sqe = stage(u, IORING_OP_POLL_ADD, u->eventfd, tagged(KIND_SIGNALLED, NULL));
 	sqe->len = IORING_POLL_ADD_MULTI;
 	sqe->poll32_events = POLLIN;
+}
+
+/* From a thread of the pool. */
+static void pool_has_done(void *arg)
+{
+	struct uring *u = arg;
+	if (!atomic_exchange(&u->woken, 1))
+		signal_eventfd(u);
 }
 
 static void uring_wake(struct io *io, struct io *target)
@@ -620,6 +709,7 @@ static void handle(struct uring *u, const struct io_uring_cqe *cqe)
 		/* fall through */
 	case KIND_WOKEN:
 		atomic_exchange(&u->woken, 0);
+		take_pooled(u);
 		break;
 	case KIND_WAKE_LOST:
 		signal_eventfd(ptr);
@@ -821,6 +911,7 @@ static void uring_free(struct io *io)
 		wait_for_files(u);
 		end_operations(u);
 	}
+	file_pool_fini(&u->pool);
 	if (u->ring.ring_fd >= 0)
 		io_uring_queue_exit(&u->ring);
 	if (u->eventfd >= 0)
@@ -858,12 +949,18 @@ static const struct io_ops uring_ops = {
         .file_sync = uring_file_sync,
         .file_close = uring_file_close,
         .file_rename = uring_file_rename,
+        .file_remove = uring_file_remove,
+        .file_size = uring_file_size,
+        .dir_make = uring_dir_make,
+        .dir_sync = uring_dir_sync,
+        .dir_list = uring_dir_list,
 };
 
 struct io *uring_new(enum uring_rung first, char *why, size_t why_size, int *error)
 {
 	struct uring *u = memory_zalloc(sizeof(*u));
 	u->io.ops = &uring_ops;
+	file_pool_init(&u->pool, pool_has_done, u);
 	*error = set_up(u, first, why, why_size);
 	if (*error == 0)
 		return &u->io;
