@@ -21,6 +21,7 @@
 
 struct sim;
 struct sim_client;
+struct sim_disk; /* engine/io/sim_disk.h */
 
 /* Upper bounds, and chances in 1000. */
 struct sim_faults {
@@ -40,6 +41,11 @@ struct sim *sim_new(uint64_t seed, const struct sim_faults *faults) must_check;
 void sim_free(struct sim *sim); /* after its ios */
 
 struct io *sim_io_new(struct sim *sim) must_check;
+
+/* The disk that files lie on, which outlives the world; before the first operation on files. One of
+ * its own, which takes as long as faults.delay_ns allows and is kind, has a world that is given none. */
+void sim_use_disk(struct sim *sim, struct sim_disk *disk);
+struct sim_disk *sim_disk_of(struct sim *sim);
 
 /* ---- time and chance ----------------------------------------------------------------- */
 
