@@ -289,21 +289,43 @@ static void scan_entry(void *arg, uint64_t entry)
 		scan->show(scan->arg, entry_object(entry));
 }
 
-uint64_t keyspace_scan(struct shard *shard, uint32_t id, uint16_t partition, uint64_t position, uint32_t want,
-                       void (*show)(void *arg, struct object *object), void *arg)
+static void scan_any_entry(void *arg, uint64_t entry)
+{
+	struct scan *scan = arg;
+	scan->seen++;
+	scan->show(scan->arg, entry_object(entry));
+}
+
+static uint64_t scan_from(struct shard *shard, uint32_t id, uint16_t partition, uint64_t position, uint32_t want,
+                          void (*show)(void *arg, uint64_t entry), struct scan *scan)
 {
 	assert(partition < PARTITIONS);
 	struct keyspace *keyspace = keyspace_of(shard->tables, id);
 	if (!keyspace)
 		return 0;
-	struct scan scan = {.show = show, .arg = arg, .now_ms = shard->now_ms};
 	do {
-		uint32_t before = scan.seen;
-		position = dict_walk(&keyspace->dicts[partition], position, scan_entry, &scan);
-		scan.seen += scan.seen == before; /* an empty bucket is work too */
-	} while (position != 0 && scan.seen < want);
+		uint32_t before = scan->seen;
+		position = dict_walk(&keyspace->dicts[partition], position, show, scan);
+		scan->seen += scan->seen == before; /* an empty bucket is work too */
+	} while (position != 0 && scan->seen < want);
 	return position;
 }
+
+uint64_t keyspace_scan(struct shard *shard, uint32_t id, uint16_t partition, uint64_t position, uint32_t want,
+                       void (*show)(void *arg, struct object *object), void *arg)
+{
+	struct scan scan = {.show = show, .arg = arg, .now_ms = shard->now_ms};
+	return scan_from(shard, id, partition, position, want, scan_entry, &scan);
+}
+
+uint64_t keyspace_scan_all(struct shard *shard, uint32_t id, uint16_t partition, uint64_t position, uint32_t want,
+                           void (*show)(void *arg, struct object *object), void *arg)
+{
+	struct scan scan = {.show = show, .arg = arg};
+	return scan_from(shard, id, partition, position, want, scan_any_entry, &scan);
+}
+
+uint64_t key_position(uint64_t hash) { return position_of(hash); }
 
 static void keep_first(void *arg, struct object *object)
 {

@@ -113,6 +113,15 @@ uint64_t keyspace_average_ttl_ms(struct shard *shard, uint32_t keyspace); /* est
 uint64_t keyspace_scan(struct shard *shard, uint32_t keyspace, uint16_t partition, uint64_t position, uint32_t want,
 		       void (*show)(void *arg, struct object *object), void *arg);
 
+/* The same, but shows what has expired too, and touches no object: `show` may fetch them ahead. It may
+ * lend them. */
+uint64_t keyspace_scan_all(struct shard *shard, uint32_t keyspace, uint16_t partition, uint64_t position, uint32_t want,
+                           void (*show)(void *arg, struct object *object), void *arg);
+
+/* Where a scan shows the key of this hash: from the first call whose position is not greater and whose
+ * answer is, or is 0. (It may show a few whose position is smaller, after segments have joined.) */
+uint64_t key_position(uint64_t hash);
+
 /* A random living object of the keyspace; NULL if it is empty. */
 struct object *keyspace_random(struct shard *shard, uint32_t keyspace, uint64_t random);
 
