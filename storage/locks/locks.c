@@ -11,6 +11,7 @@ enum { TABLE_SIZE = RARE(256, 2) };
 struct lock {
 	struct lock *next;
 	uint64_t fingerprint;
+	uint64_t number; /* of its holding */
 	struct link waiters;
 };
 
@@ -18,6 +19,8 @@ struct locks {
 	uint32_t users; /* locks held, gate held, entries queued: first, see locks_at_rest() */
 	uint32_t held;
 	bool gated;
+	uint64_t next_number;
+	uint64_t gate_number; /* while gated */
 	struct link entry; /* the gate's waiters, and who came after them */
 	struct lock *table[TABLE_SIZE];
 };
@@ -50,6 +53,7 @@ static void lock_hold(struct locks *locks, struct lock **place, uint64_t fingerp
 	struct lock *lock = memory_alloc(sizeof(*lock));
 	lock->next = NULL;
 	lock->fingerprint = fingerprint;
+	lock->number = locks->next_number++;
 	list_init(&lock->waiters);
 	*place = lock;
 	locks->held++;
@@ -74,6 +78,7 @@ static bool take_gate(struct locks *locks)
 	if (locks->held > 0 || locks->gated)
 		return false;
 	locks->gated = true;
+	locks->gate_number = locks->next_number++;
 	locks->users++;
 	return true;
 }
@@ -113,6 +118,8 @@ void lock_release(struct shard *shard, struct locks *locks, uint64_t fingerprint
 	for (struct link *link; (link = list_pop_front(&lock->waiters));) {
 		struct lock_waiter *next = container_of(link, struct lock_waiter, link);
 		bool hands_over = next->kind == LOCK_HOLD;
+		if (hands_over)
+			lock->number = locks->next_number++;
 		next->run(shard, next);
 		if (hands_over)
 			return;
@@ -130,4 +137,16 @@ void gate_release(struct shard *shard, struct locks *locks)
 	locks->gated = false;
 	locks->users--;
 	serve_entry(shard, locks);
+}
+
+uint64_t locks_next(const struct locks *locks) { return locks->next_number; }
+
+uint64_t locks_oldest(const struct locks *locks)
+{
+	uint64_t oldest = locks->gated ? locks->gate_number : UINT64_MAX;
+	for (uint32_t i = 0; i < TABLE_SIZE && locks->held > 0; i++)
+		for (const struct lock *lock = locks->table[i]; lock; lock = lock->next)
+			if (lock->number < oldest)
+				oldest = lock->number;
+	return oldest;
 }

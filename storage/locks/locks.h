@@ -46,6 +46,12 @@ static inline bool locks_at_rest(const struct locks *locks)
 /* True: granted at once (PASS: run it now). False: queued; `run` is called later. */
 bool lock_take(struct locks *locks, struct lock_waiter *waiter);
 
+/* Each holding, of a lock or the gate, has a number; they count up. The next one's; and that of the oldest
+ * holding there is, UINT64_MAX if there is none. Once the second reaches what the first said,
+ * all who held anything then have let go. */
+uint64_t locks_next(const struct locks *locks);
+uint64_t locks_oldest(const struct locks *locks); /* looks at all that are held */
+
 /* Give back; run those whose turn has come. */
 void lock_release(struct shard *shard, struct locks *locks, uint64_t fingerprint);
 void gate_release(struct shard *shard, struct locks *locks);

@@ -12,11 +12,12 @@ struct actor {
 	struct lock_waiter waiter; /* first */
 	bool waiting, granted;
 	unsigned order; /* of asking */
+	unsigned holding; /* number of it */
 };
 
 static struct actor actors[ACTORS];
 static struct locks *locks;
-static unsigned clock_of_asking;
+static unsigned clock_of_asking, holdings;
 static int holder[KEYS];   /* actor that holds the key, or -1 */
 static int gate_holder;
 
@@ -41,12 +42,14 @@ static void note_granted(struct actor *a)
 		cr_assert(holder[a->waiter.fingerprint] == -1 || holder[a->waiter.fingerprint] == -2, "two hold one key");
 		holder[a->waiter.fingerprint] = id;
 		a->granted = true;
+		a->holding = holdings++;
 		break;
 	case LOCK_GATE:
 		cr_assert_eq(held(), 0, "the gate closed over held keys");
 		cr_assert(gate_holder < 0);
 		gate_holder = id;
 		a->granted = true;
+		a->holding = holdings++;
 		break;
 	}
 }
@@ -87,6 +90,16 @@ static void give_back(struct actor *a)
 		holder[key] = -1;
 }
 
+static void check_numbers(void)
+{
+	uint64_t oldest = UINT64_MAX;
+	for (int i = 0; i < ACTORS; i++)
+		if (actors[i].granted && actors[i].holding < oldest)
+			oldest = actors[i].holding;
+	cr_assert_eq(locks_oldest(locks), oldest);
+	cr_assert_eq(locks_next(locks), holdings);
+}
+
 Test(locks, random_actors_never_share_and_all_get_their_turn)
 {
 	locks = locks_new();
@@ -100,6 +113,7 @@ Test(locks, random_actors_never_share_and_all_get_their_turn)
 			give_back(a);
 		else if (!a->waiting)
 			ask(a, rand() % 20 == 0 ? LOCK_GATE : rand() % 2 ? LOCK_HOLD : LOCK_PASS, (uint64_t)(rand() % KEYS));
+		check_numbers();
 	}
 	for (bool again = true; again;) {
 		again = false;
