@@ -8,6 +8,9 @@
  * Over      A transaction over several shards collects its changes apart (struct changes), while it
  * shards    holds the locks: journal_prepare() logs them where they are; after the
  *           coordinator's commit record journal_outcome() makes them count.
+ * By itself Expiry and eviction in the background delete keys outside of commands: those deletions are noted
+ *           apart even while a transaction collects, and flushed by shard_background(); those of
+ *           shard_admit() by whoever asked it.
  * Owner     The shard's core.
  */
 #pragma once
@@ -23,39 +26,69 @@ struct journal;
 /* Changes noted and not logged: keys, each maybe more than once. Zeroed: none. */
 struct changes {
 	struct buf keys; /* of struct change, names behind each */
+	size_t last;     /* where the last one lies in it */
 	uint32_t n;
-	const struct object *only; /* of the only change, if it put an object */
 };
 
-/* A journal without a log notes nothing: servers without durability, scratch shards, recovery. */
+/* Notes what happens on a shard from the time on when shard->journal is set. A shard without one notes nothing:
+ * servers without durability, scratch shards. A shard that recovers (shard->recovering) notes nothing either. */
 struct journal *journal_new(struct shard *shard, struct log *log) must_check;
-void journal_free(struct journal *journal); /* NULL is fine; not the log */
+void journal_free(struct journal *journal); /* NULL is fine; not the log; the shard has none then */
 struct log *journal_log(struct journal *journal);
 
-/* The key was put (`object`), or is gone (NULL). Called by the keyspace at each change. */
+/* ---- noting ------------------------------------------------------------------------- */
+
+/* The key was put (`object`), or is gone (NULL). Called by the keyspace at each change. An object that
+ * the key had before is still readable then. */
 void journal_note(struct journal *journal, const struct key *key, const struct object *object);
 
+/* The key is gone by no command's doing: its record stands alone, whatever is being collected. */
+void journal_note_gone(struct journal *journal, const struct key *key);
+
+/* Of the key just noted only the expiry changed. */
+void journal_note_expiry(struct journal *journal);
+
 /* Of the string that was just changed by string_edit(), bytes [at, at + len) are all that changed, and the zeros
- * that lengthened it. */
+ * that lengthened it. Said again for the same string_edit(): what lies between changed too. */
 void journal_note_patch(struct journal *journal, uint64_t at, uint64_t len);
+
+/* Objects are about to go without a note: a keyspace is dropped. */
+void journal_keep_names(struct journal *journal);
 
 /* Logs what was noted, as one group; the LSN of its last record, 0 if there was nothing. */
 uint64_t journal_flush(struct journal *journal);
+
+/* ---- transactions over several shards ------------------------------------------------- */
 
 /* What is noted from now on goes to `changes`, until journal_collect(journal, NULL). */
 void journal_collect(struct journal *journal, struct changes *changes);
 void changes_free(struct changes *changes);
 
-/* Logs collected changes as the part of a transaction that lies here; the LSN that must be durable
- * before the commit record is written. */
+/* Logs collected changes as the part of a transaction that lies here, in the state that the keys are in now; the
+ * LSN that must be durable before the commit record is written. */
 uint64_t journal_prepare(struct journal *journal, const struct changes *changes, const struct tx_id *tx);
 uint64_t journal_commit(struct journal *journal, const struct tx_id *tx); /* the coordinator's */
+
+/* Keys of the transaction that went by themselves since it was prepared are deleted again in the outcome's
+ * group: replay puts them with the outcome. */
 uint64_t journal_outcome(struct journal *journal, const struct tx_id *tx, bool committed);
 struct tx_id journal_next_tx(struct journal *journal);
+
+/* ---- answers -------------------------------------------------------------------------- */
 
 /* What an answer that read or wrote this key rests on: an LSN that is not durable yet, or 0. */
 uint64_t journal_rests_on(const struct journal *journal, uint64_t hash);
 uint64_t journal_rests_on_all(const struct journal *journal); /* it looked at many keys */
+
+/* May a command run? ERR_SHARD_STOPPED once the log has failed, whatever it does; ERR_NO_ROOM for what
+ * grows when log room is low, for all that writes when there is none. */
+enum shard_use { SHARD_READS, SHARD_WRITES, SHARD_GROWS };
+enum err journal_refuses(const struct journal *journal, enum shard_use use) must_check;
+
+static inline enum err shard_refuses(const struct shard *shard, enum shard_use use)
+{
+	return likely(!shard->journal) ? OK : journal_refuses(shard->journal, use);
+}
 
 /* A row of the system partition (core 0 only). */
 uint64_t journal_put_row(struct journal *journal, struct slice name, struct slice value);

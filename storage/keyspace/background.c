@@ -10,6 +10,8 @@ enum {
 static void background_run(struct core *core, struct task *task)
 {
 	struct shard *shard = container_of(task, struct keyspace_tables, task)->shard;
+	if (shard->recovering)
+		return;
 	shard->now_ms = core->wall_us / 1000;
 	uint64_t next_ns;
 	if (shard_background(shard, SLICE_NS, &next_ns))
@@ -44,18 +46,25 @@ void background_fini(struct shard *shard)
 
 void background_wake(struct shard *shard)
 {
-	if (shard->core)
+	if (shard->core && !shard->recovering)
 		core_ready(shard->core, &shard->tables->task, CLASS_BACKGROUND);
 }
 
 void background_wake_at(struct shard *shard, int64_t at_ms)
 {
 	struct keyspace_tables *tables = shard->tables;
-	if (!shard->core || at_ms >= tables->wake_ms)
+	if (!shard->core || shard->recovering || at_ms >= tables->wake_ms)
 		return;
 	tables->wake_ms = at_ms;
 	int64_t wait_ms = at_ms - shard->now_ms;
 	if (wait_ms < REST_MS)
 		wait_ms = REST_MS;
 	timer_start(&shard->core->timers, &tables->timer, shard->core->now_ns + (uint64_t)wait_ms * 1000000u);
+}
+
+void shard_recovered(struct shard *shard)
+{
+	assert(shard->recovering);
+	shard->recovering = false;
+	background_wake(shard); /* looks what is due, and when the next will be */
 }

@@ -23,7 +23,7 @@ void blocks_doom(struct shard *shard, void *block, size_t size)
 	*doomed = (struct doomed_block){.size = slab_size(size)};
 	list_push_back(&shard->tables->blocks, &doomed->link);
 	shard->counters.freeing++;
-	if (shard->core)
+	if (shard->core && !shard->recovering)
 		background_wake(shard);
 	else
 		blocks_cut(shard, INT64_MAX); /* the block alone: a keyspace may be being freed above us */

@@ -139,17 +139,32 @@ static void place_delete(struct shard *shard, const struct key *key, const struc
 	object_discard(shard, object);
 }
 
-struct object *place_find(struct shard *shard, const struct key *key, struct place *out)
+static struct object *place_peek(struct shard *shard, const struct key *key, struct place *out)
 {
 	struct dict *dict = dict_of(shard, key);
-	if (!dict || !dict_find(dict, key->hash, key->name, out))
-		return NULL;
-	struct object *object = entry_object(*out->entry);
-	if (likely(!(*out->entry & ENTRY_EXPIRES) || *object_expiry(object) > shard->now_ms))
+	return dict && dict_find(dict, key->hash, key->name, out) ? entry_object(*out->entry) : NULL;
+}
+
+static bool place_expired(const struct shard *shard, const struct place *place)
+{
+	return unlikely(*place->entry & ENTRY_EXPIRES) &&
+	       *object_expiry(entry_object(*place->entry)) <= shard->now_ms && !shard->recovering;
+}
+
+struct object *place_find(struct shard *shard, const struct key *key, struct place *out)
+{
+	struct object *object = place_peek(shard, key, out);
+	if (likely(!object || !place_expired(shard, out)))
 		return object;
 	shard->counters.expired++;
 	place_delete(shard, key, out);
 	return NULL;
+}
+
+struct object *keyspace_peek(struct shard *shard, const struct key *key)
+{
+	struct place place;
+	return place_peek(shard, key, &place);
 }
 
 struct object *keyspace_find(struct shard *shard, const struct key *key, enum find_how how)
@@ -182,11 +197,12 @@ void place_put(struct shard *shard, const struct key *key, const struct place *p
 		} else {
 			object->access = old->access;
 			dict_replace(shard, place, object);
-			object_discard(shard, old);
 		}
 		access_touch(shard, object);
 	}
 	shard_key_changed(shard, key);
+	if (old && old != object)
+		object_discard(shard, old);
 }
 
 bool keyspace_delete(struct shard *shard, const struct key *key)

@@ -46,6 +46,7 @@ struct shard_counters {
 	uint64_t freeing;              /* objects waiting to be freed in the background */
 };
 
+struct journal;
 struct keyspace_tables; /* private: the dictionaries */
 struct shard {
 	struct core *core;        /* NULL: a scratch shard */
@@ -54,6 +55,8 @@ struct shard {
 	struct slab *slab;
 	struct keyspace_tables *tables;
 	struct locks *locks;      /* storage/locks */
+	struct journal *journal;  /* storage/journal: notes what changes; NULL: nobody does */
+	bool recovering;          /* what was logged is being put back, see shard_recovered() */
 	struct shard_counters counters;
 	uint64_t changes;         /* every change of a key; "dirty" in Redis */
 	uint64_t memory_max;      /* this shard's part of maxmemory; 0: no limit */
@@ -83,6 +86,9 @@ void keyspace_prefetch_object(struct shard *shard, const struct key *key);
 
 /* The live object of a key, or NULL. An expired one is deleted on the way. */
 struct object *keyspace_find(struct shard *shard, const struct key *key, enum find_how how);
+
+/* The object of a key, an expired one too; NULL if there is none. Changes nothing. */
+struct object *keyspace_peek(struct shard *shard, const struct key *key);
 
 /* Deletes a key; false if there is none. Big values are freed in the background. */
 bool keyspace_delete(struct shard *shard, const struct key *key);
@@ -141,6 +147,11 @@ uint64_t shard_memory(const struct shard *shard); /* bytes, all that maxmemory c
  * due now. `next_ns` (monotonic) is when to come again otherwise. A shard with a core does so
  * by itself, with a task and a timer. */
 bool shard_background(struct shard *shard, uint64_t budget_ns, uint64_t *next_ns);
+
+/* While shard->recovering is set nothing expires, whatever the time is, nothing happens in the
+ * background and nothing is noted in the journal: replay puts back what was, and the time only marks when
+ * keys were used. This ends it. */
+void shard_recovered(struct shard *shard);
 
 /* Walks every structure and asserts its invariants; for tests. */
 void shard_verify(struct shard *shard);

@@ -88,10 +88,12 @@ size_t object_memory(const struct object *object)
 	return slab_size(object_size(object)) + kind_of(object)->memory(object);
 }
 
-void object_pack(const struct object *object, struct buf *out)
+void object_pack(const struct object *object, struct buf *out) { buf_append(out, object_pack_parts(object, out)); }
+
+struct slice object_pack_parts(const struct object *object, struct buf *out)
 {
 	buf_byte(out, object->type);
-	kind_of(object)->pack(object, out);
+	return kind_of(object)->pack(object, out);
 }
 
 enum err object_unpack(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms)

@@ -54,6 +54,10 @@ void object_set_use(struct shard *shard, struct object *object, int64_t idle_s, 
  * type, then the value. object_unpack() refuses anything malformed with ERR_SYNTAX and
  * leaves the key as it was; else it creates or replaces the key. */
 void object_pack(const struct object *object, struct buf *out);
+
+/* The same in two parts, so that nothing long is copied: what is appended to `out`, then the bytes returned, which
+ * are the object's. */
+struct slice object_pack_parts(const struct object *object, struct buf *out);
 enum err object_unpack(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms) must_check;
 
 /* ---- strings -------------------------------------------------------------------- */

@@ -45,7 +45,7 @@ struct object_kind {
 	const char *(*encoding)(const struct object *object);
 	size_t (*memory)(const struct object *object);            /* besides the object's own block */
 	void (*free)(struct shard *shard, struct object *object); /* what hangs from the object */
-	void (*pack)(const struct object *object, struct buf *out);
+	struct slice (*pack)(const struct object *object, struct buf *out); /* but for the type: object_pack_parts() */
 	enum err (*unpack)(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms);
 };
 

@@ -100,6 +100,7 @@ static bool over_limit(const struct shard *shard)
 /* Work is counted in entries, not measured: so it is the same in every run of a simulation. */
 bool shard_background(struct shard *shard, uint64_t budget_ns, uint64_t *next_ns)
 {
+	assert(!shard->recovering);
 	int64_t budget = (int64_t)(budget_ns / ENTRY_NS) + 1;
 	budget = free_run(shard, budget);
 	budget = expiry_run(shard, budget);

@@ -237,15 +237,14 @@ static void free_value(struct shard *shard, struct object *object)
 /* What follows the type in the packed form. */
 enum packed { PACKED_INTEGER, PACKED_BYTES, PACKED_EDITED, PACKED_FORMS };
 
-static void pack(const struct object *object, struct buf *out)
+static struct slice pack(const struct object *object, struct buf *out)
 {
 	if (object_form(object) == FORM_INTEGER) {
 		buf_byte(out, PACKED_INTEGER);
-		buf_append(out, slice_of(object_fixed(object), sizeof(int64_t)));
-		return;
+		return slice_of(object_fixed(object), sizeof(int64_t));
 	}
 	buf_byte(out, object->edited ? PACKED_EDITED : PACKED_BYTES);
-	buf_append(out, string_value(object, NULL));
+	return string_value(object, NULL);
 }
 
 static enum err unpack(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms)

@@ -62,7 +62,7 @@ struct frame_header {
 	uint64_t term, index; /* room: the log of a replicated group */
 	uint32_t key_id;      /* room: encryption, */
 	uint8_t tag[16];      /* and its authentication tag */
-	uint8_t unused[20];
+	uint8_t unused[28];
 };
 static_assert(sizeof(struct frame_header) == 128, "the frame's header");
 

@@ -114,6 +114,7 @@ void log_release(struct log *log, struct log_hold *hold);
 uint64_t log_first_lsn(const struct log *log); /* of the oldest segment */
 uint64_t log_size(const struct log *log);      /* bytes from the oldest record needed to the end */
 uint32_t log_id(const struct log *log);
+uint64_t log_epoch(const struct log *log);
 
 /* What INFO and the metrics tell. */
 struct log_counters {
