@@ -126,12 +126,22 @@ static void buf_empty(struct buf *buf)
 static void changes_empty(struct changes *changes)
 {
 	buf_empty(&changes->keys);
+	changes->row_name.len = 0;
 	changes->n = 0;
+}
+
+void changes_put_row(struct changes *changes, struct slice name, struct slice value)
+{
+	changes->row_name.len = changes->row_value.len = 0;
+	buf_append(&changes->row_name, name);
+	buf_append(&changes->row_value, value);
 }
 
 void changes_free(struct changes *changes)
 {
 	buf_fini(&changes->keys);
+	buf_fini(&changes->row_name);
+	buf_fini(&changes->row_value);
 	*changes = (struct changes){0};
 }
 
@@ -258,6 +268,8 @@ static void head_number(struct journal *journal, uint64_t number, size_t size)
 	journal->head.len += size;
 }
 
+static const struct change of_no_key = {.slot = SLOT_SYSTEM};
+
 static uint64_t append(struct journal *journal, enum record_kind kind, const struct change *change,
                        const struct slice *parts, int n, bool more)
 {
@@ -327,10 +339,19 @@ static const struct object *object_of(struct journal *journal, const struct chan
 	return keyspace_peek(journal->shard, &key);
 }
 
+static uint64_t log_row(struct journal *journal, struct slice name, struct slice value, bool more)
+{
+	uint32_t length = (uint32_t)name.len;
+	struct slice parts[] = {slice_of(&length, sizeof(length)), name, value};
+	return append(journal, RECORD_SYSTEM_PUT, &of_no_key, parts, 3, more);
+}
+
 static uint64_t log_changes(struct journal *journal, struct changes *changes)
 {
 	uint32_t left = changes_merge(journal, changes);
 	uint64_t lsn = 0;
+	if (changes->row_name.len > 0)
+		lsn = log_row(journal, buf_slice(&changes->row_name), buf_slice(&changes->row_value), left > 0);
 	changes_each(change, changes) if (!change->merged) lsn =
 	        log_change(journal, change, change_name(change), object_of(journal, change), --left > 0);
 	assert(left == 0);
@@ -400,9 +421,18 @@ uint64_t journal_flush(struct journal *journal)
 	return lsn;
 }
 
-/* ---- transactions over several shards ----------------------------------------------- */
+uint64_t journal_flush_changes(struct journal *journal, struct changes *changes)
+{
+	journal_flush(journal); /* what went by itself meanwhile comes before */
+	if (!changes_any(changes))
+		return 0;
+	uint64_t lsn = log_changes(journal, changes);
+	wrote_all(journal, changes, lsn);
+	changes_empty(changes);
+	return lsn;
+}
 
-static const struct change of_no_key = {.slot = SLOT_SYSTEM};
+/* ---- transactions over several shards ----------------------------------------------- */
 
 static uint64_t deaths_of(const struct shard *shard) { return shard->counters.expired + shard->counters.evicted; }
 
@@ -413,11 +443,13 @@ uint64_t journal_prepare(struct journal *journal, const struct changes *changes,
 	*open = (struct open_tx){.id = *tx, .deaths = deaths_of(journal->shard)};
 	open->changes.n = changes->n;
 	buf_append(&open->changes.keys, buf_slice(&changes->keys));
+	if (changes->row_name.len > 0)
+		changes_put_row(&open->changes, buf_slice(&changes->row_name), buf_slice(&changes->row_value));
 	list_push_back(&journal->open, &open->link);
 
 	struct slice id = slice_of(tx, sizeof(*tx));
-	uint64_t lsn = append(journal, RECORD_TX_PREPARE, &of_no_key, &id, 1, changes->n > 0);
-	return changes->n > 0 ? log_changes(journal, &open->changes) : lsn;
+	uint64_t lsn = append(journal, RECORD_TX_PREPARE, &of_no_key, &id, 1, changes_any(changes));
+	return changes_any(changes) ? log_changes(journal, &open->changes) : lsn;
 }
 
 uint64_t journal_commit(struct journal *journal, const struct tx_id *tx)
@@ -478,7 +510,5 @@ struct tx_id journal_next_tx(struct journal *journal)
 
 uint64_t journal_put_row(struct journal *journal, struct slice name, struct slice value)
 {
-	uint32_t length = (uint32_t)name.len;
-	struct slice parts[] = {slice_of(&length, sizeof(length)), name, value};
-	return append(journal, RECORD_SYSTEM_PUT, &of_no_key, parts, 3, false);
+	return log_row(journal, name, value, false);
 }

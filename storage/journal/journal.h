@@ -27,8 +27,12 @@ struct journal;
 struct changes {
 	struct buf keys; /* of struct change, names behind each */
 	size_t last;     /* where the last one lies in it */
-	uint32_t n;
+	uint32_t n;      /* of keys */
+	struct buf row_name, row_value; /* a system row; no name: none */
 };
+
+static inline bool changes_any(const struct changes *changes) { return changes->n > 0 || changes->row_name.len > 0; }
+
 
 /* Notes what happens on a shard from the time on when shard->journal is set. A shard without one notes nothing:
  * servers without durability, scratch shards. A shard that recovers (shard->recovering) notes nothing either. */
@@ -63,6 +67,12 @@ uint64_t journal_flush(struct journal *journal);
 /* What is noted from now on goes to `changes`, until journal_collect(journal, NULL). */
 void journal_collect(struct journal *journal, struct changes *changes);
 void changes_free(struct changes *changes);
+
+/* A row of the system partition that changes together with them (core 0 only); one at most, the last counts. */
+void changes_put_row(struct changes *changes, struct slice name, struct slice value);
+
+/* Logs collected changes where they are all that there is, as one group; as journal_flush(). */
+uint64_t journal_flush_changes(struct journal *journal, struct changes *changes);
 
 /* Logs collected changes as the part of a transaction that lies here, in the state that the keys are in now; the
  * LSN that must be durable before the commit record is written. */
