@@ -1,0 +1,769 @@
+/* One shard's log.
+ *
+ *   log_append() --> open frame --full--> queue --one at a time--> in flight --> durable --> waiters run
+ *                         \-------- when a write is due -------/        \--> written --sync--/
+ *
+ * All decisions are made in step(), which runs at the end of each turn: so everything that a turn
+ * appended leaves together. Either one write or one sync is in flight. A frame asks for durability
+ * itself (the right-hand way) if somebody waits and nothing before it is without; otherwise it is only written
+ * and a sync of the file makes all of it durable at once. A segment begins when everything
+ * before it is durable, so it can be only the last segment that has a torn tail.
+ */
+#include "storage/log/log.h"
+
+#include "engine/core/core.h"
+#include "engine/core/fiber.h"
+#include "engine/io/io.h"
+#include "engine/log/log.h"
+#include "engine/memory/memory.h"
+#include "storage/log/frame_private.h"
+#include "storage/log/segment_private.h"
+
+#include <errno.h>
+
+enum {
+	GATHER_BYTES = RARE(128 * 1024, 8 * 1024), /* that wait before they are written though nobody asks */
+	GATHER_NS = 10 * 1000 * 1000,
+	SYNC_NS = 1000 * 1000 * 1000,
+	IDLE_NS = 10 * 1000 * 1000,
+	FRAGMENT_MIN = 64, /* of a body: less is not worth a record */
+	FRAMES_KEPT = 4,   /* empty ones, for the next */
+};
+
+/* A frame in memory. In front of its bytes there is room for the heads of a segment that it begins. */
+struct frame {
+	struct link link;
+	uint8_t *bytes;
+	uint32_t used, limit;
+	uint32_t n_records;
+	uint16_t flags;
+	uint64_t at; /* in its segment; SEGMENT_FRAMES_AT: it begins one */
+	uint64_t first_lsn;
+	uint64_t durable_lsn; /* as its header says, once it is written */
+};
+
+/* A file in use. */
+struct segment {
+	uint64_t number, size, first_lsn;
+};
+
+struct log {
+	struct core *core;
+	uint32_t id, seed;
+	struct frame *open;
+	uint64_t next_lsn;
+
+	enum log_mode mode;
+	struct link queue; /* of full frames */
+	uint64_t next_at;  /* where the frame after these begins */
+	uint64_t written_lsn, durable_lsn;
+	uint64_t attested_lsn; /* of which the last written frame says that it is durable */
+	uint64_t backlog;
+	struct link waiters; /* by LSN */
+	int failed;          /* errno */
+
+	struct io_op op;
+	bool writing, syncing; /* one of them at most */
+	bool flight_durable;
+	struct frame *flight;
+	uint64_t issued_ns;
+	bool unsynced; /* something is written that no sync has followed */
+
+	struct turn_end hook;
+	struct timer gather, sync, idle;
+	bool gathered, sync_due, idle_due; /* they have fired */
+	uint64_t quiet_ns;                 /* when the last write was done */
+
+	/* What frames and heads carry. */
+	uint32_t chain;
+	uint64_t epoch, generation, place;
+	uint8_t directory_id[16];
+
+	struct segment_pool pool;
+	struct segment *segments; /* in use, oldest first */
+	uint32_t n_segments, segments_room;
+	uint64_t forget_lsn;
+	struct link holds;
+
+	struct link kept; /* frames for the next use */
+	uint32_t n_kept;
+	struct log_counters counters;
+
+	bool closing, abandoned;
+	struct fiber *closer; /* waits */
+};
+
+/* ---- frames in memory ---------------------------------------------------------------------- */
+
+static struct frame *frame_new(struct log *log)
+{
+	struct link *kept = list_pop_front(&log->kept);
+	if (kept) {
+		log->n_kept--;
+		return container_of(kept, struct frame, link);
+	}
+	struct frame *frame = memory_zalloc(sizeof(*frame));
+	frame->bytes = (uint8_t *)memory_aligned(LOG_BLOCK, SEGMENT_FRAMES_AT + FRAME_MAX) + SEGMENT_FRAMES_AT;
+	return frame;
+}
+
+static void frame_free(struct frame *frame)
+{
+	if (!frame)
+		return;
+	memory_free(frame->bytes - SEGMENT_FRAMES_AT);
+	memory_free(frame);
+}
+
+static void frame_done(struct log *log, struct frame *frame)
+{
+	if (log->n_kept == FRAMES_KEPT) {
+		frame_free(frame);
+		return;
+	}
+	list_push_back(&log->kept, &frame->link);
+	log->n_kept++;
+}
+
+static struct frame *open_frame(struct log *log)
+{
+	struct frame *frame = log->open = frame_new(log);
+	uint64_t size = log->pool.segment_size;
+	frame->at = log->next_at < size ? log->next_at : SEGMENT_FRAMES_AT;
+	frame->limit = size - frame->at < FRAME_MAX ? (uint32_t)(size - frame->at) : FRAME_MAX;
+	frame->used = sizeof(struct frame_header);
+	frame->n_records = 0;
+	frame->flags = 0;
+	frame->first_lsn = log->next_lsn;
+	return frame;
+}
+
+/* Nothing more comes into the open frame; where the next begins is known now. */
+static void shut_frame(struct log *log)
+{
+	struct frame *frame = take(log->open);
+	log->next_at = frame->at + frame_length(frame->used);
+	list_push_back(&log->queue, &frame->link);
+}
+
+/* ---- appending ------------------------------------------------------------------------------- */
+
+/* Where in the parts of a body the next byte comes from. */
+struct cursor {
+	const struct slice *part;
+	size_t offset;
+};
+
+static void cursor_copy(struct cursor *from, uint8_t *to, size_t n)
+{
+	while (n > 0) {
+		size_t left = from->part->len - from->offset, some = n < left ? n : left;
+		memcpy(to, from->part->ptr + from->offset, some);
+		from->offset += some;
+		to += some;
+		n -= some;
+		if (from->offset == from->part->len) {
+			from->part++;
+			from->offset = 0;
+		}
+	}
+}
+
+/* The body is behind the header's place already. */
+static inline void finish_record(struct log *log, struct frame *frame, struct record_header *header)
+{
+	uint8_t *to = frame->bytes + frame->used;
+	memcpy(to, header, sizeof(*header));
+	uint32_t crc = record_crc(log->seed, log->next_lsn++, to, header->length);
+	memcpy(to, &crc, sizeof(crc));
+	frame->used += (uint32_t)sizeof(*header) + header->length;
+	frame->n_records++;
+	log->backlog += sizeof(*header) + header->length;
+}
+
+/* How much of the `left` bytes of a body of `length` the next record takes. */
+static uint32_t next_fragment(struct log *log, size_t length, size_t left)
+{
+	uint32_t want = left < FRAGMENT_MAX ? (uint32_t)left : FRAGMENT_MAX;
+	for (;;) {
+		struct frame *frame = log->open ? log->open : open_frame(log);
+		uint32_t room = frame->limit - frame->used, header = sizeof(struct record_header);
+		if (room >= header + want)
+			return want;
+		/* What is large is cut anyway, and segments are filled to their end. */
+		bool cut = length > FRAGMENT_MAX || frame->at + frame->limit == log->pool.segment_size;
+		if (cut && room >= header + FRAGMENT_MIN)
+			return room - header;
+		shut_frame(log);
+	}
+}
+
+static void append_fragments(struct log *log, struct record_header *header, const struct slice *parts, size_t length)
+{
+	struct cursor from = {.part = parts};
+	uint8_t group = header->flags;
+	size_t left = length;
+	if (log->failed) {
+		log->next_lsn++;
+		return;
+	}
+	if (length > FRAGMENT_MAX && log->open)
+		shut_frame(log); /* so that all of it lies together */
+	do {
+		header->length = next_fragment(log, length, left);
+		header->flags =
+		        group | (left < length ? RECORD_CONTINUED : 0) | (left > header->length ? RECORD_CONTINUES : 0);
+		cursor_copy(&from, log->open->bytes + log->open->used + sizeof(*header), header->length);
+		left -= header->length;
+		finish_record(log, log->open, header);
+	} while (left > 0);
+}
+
+uint64_t log_append(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space, const struct slice *parts,
+                    int n, bool more)
+{
+	struct record_header header = {
+	        .kind = (uint8_t)kind, .flags = more ? RECORD_GROUP : 0, .slot = slot, .space = space};
+	size_t length = 0;
+	for (int i = 0; i < n; i++)
+		length += parts[i].len;
+	log->counters.records++;
+	log->counters.bytes += sizeof(header) + length;
+	struct frame *frame = log->open;
+	if (unlikely(!frame || length > FRAGMENT_MAX || sizeof(header) + length > frame->limit - frame->used)) {
+		append_fragments(log, &header, parts, length);
+		return log->next_lsn - 1;
+	}
+	uint8_t *to = frame->bytes + frame->used + sizeof(header);
+	for (int i = 0; i < n; i++) {
+		memcpy(to, parts[i].ptr, parts[i].len);
+		to += parts[i].len;
+	}
+	header.length = (uint32_t)length;
+	finish_record(log, frame, &header);
+	return log->next_lsn - 1;
+}
+
+uint64_t log_appended(const struct log *log) { return log->next_lsn - 1; }
+uint64_t log_durable(const struct log *log) { return log->durable_lsn; }
+int log_failed(const struct log *log) { return log->failed; }
+uint64_t log_backlog(const struct log *log) { return log->backlog; }
+uint32_t log_id(const struct log *log) { return log->id; }
+
+/* ---- waiting ----------------------------------------------------------------------------------- */
+
+static struct log_waiter *waiter_of(struct link *link) { return container_of(link, struct log_waiter, link); }
+
+bool log_wait(struct log *log, struct log_waiter *waiter)
+{
+	if (waiter->lsn <= log->durable_lsn)
+		return true;
+	log->counters.waits++;
+	struct link *at = &log->waiters;
+	while (at->prev != &log->waiters && waiter_of(at->prev)->lsn > waiter->lsn)
+		at = at->prev;
+	list_insert_before(at, &waiter->link);
+	return false;
+}
+
+static void run_waiters(struct log *log)
+{
+	while (!list_empty(&log->waiters)) {
+		struct log_waiter *first = waiter_of(log->waiters.next);
+		if (first->lsn > log->durable_lsn && !log->failed)
+			return;
+		list_remove(&first->link);
+		first->run(log, first);
+	}
+}
+
+struct fiber_waiter {
+	struct log_waiter waiter;
+	struct core *core;
+	struct fiber *fiber;
+};
+
+static void wake_fiber(struct log *log, struct log_waiter *waiter)
+{
+	struct fiber_waiter *own = container_of(waiter, struct fiber_waiter, waiter);
+	fiber_wake(own->core, own->fiber);
+}
+
+int log_wait_for(struct core *core, struct log *log, uint64_t lsn)
+{
+	struct fiber_waiter own = {.waiter = {.lsn = lsn, .run = wake_fiber}, .core = core, .fiber = fiber_self(core)};
+	if (log_wait(log, &own.waiter))
+		return 0;
+	fiber_wait(core);
+	return lsn <= log->durable_lsn ? 0 : -log->failed;
+}
+
+void log_set_mode(struct log *log, enum log_mode mode) { log->mode = mode; }
+
+/* ---- segments ------------------------------------------------------------------------------------ */
+
+static void add_segment(struct log *log, uint64_t number, uint64_t size, uint64_t first_lsn)
+{
+	if (log->n_segments == log->segments_room) {
+		log->segments_room = log->segments_room ? log->segments_room * 2 : 8;
+		log->segments = memory_resize(log->segments, log->segments_room * sizeof(*log->segments));
+	}
+	log->segments[log->n_segments++] = (struct segment){.number = number, .size = size, .first_lsn = first_lsn};
+}
+
+/* Gives back segments that hold nothing from `forget_lsn` or a hold on; those that follow are on disk. */
+static void reclaim(struct log *log)
+{
+	uint64_t needed = log->forget_lsn < log->durable_lsn ? log->forget_lsn : log->durable_lsn;
+	uint32_t n = 0;
+	list_each (link, &log->holds) {
+		uint64_t held = container_of(link, struct log_hold, link)->lsn;
+		needed = held < needed ? held : needed;
+	}
+	while (n + 1 < log->n_segments && log->segments[n + 1].first_lsn <= needed) {
+		segment_pool_give(&log->pool, log->segments[n].number, log->segments[n].size);
+		n++;
+	}
+	log->n_segments -= n;
+	memmove(log->segments, log->segments + n, log->n_segments * sizeof(*log->segments));
+}
+
+void log_forget_before(struct log *log, uint64_t lsn)
+{
+	if (lsn > log->forget_lsn)
+		log->forget_lsn = lsn;
+	reclaim(log);
+}
+
+void log_hold(struct log *log, struct log_hold *hold) { list_push_back(&log->holds, &hold->link); }
+
+void log_release(struct log *log, struct log_hold *hold)
+{
+	list_remove(&hold->link);
+	reclaim(log);
+}
+
+uint64_t log_first_lsn(const struct log *log)
+{
+	return log->n_segments > 0 ? log->segments[0].first_lsn : log->next_lsn;
+}
+
+uint64_t log_size(const struct log *log)
+{
+	uint64_t bytes = log->backlog;
+	for (uint32_t i = 0; i + 1 < log->n_segments; i++)
+		bytes += log->segments[i].size;
+	if (log->n_segments > 0)
+		bytes += log->pool.active ? log->next_at : log->segments[log->n_segments - 1].size;
+	return bytes;
+}
+
+enum log_room log_room(const struct log *log)
+{
+	const struct segment_pool *pool = &log->pool;
+	if (!pool->error)
+		return LOG_ROOM_YES;
+	uint64_t bytes = segment_pool_ready_bytes(pool);
+	if (pool->active && log->next_at < pool->active->filled)
+		bytes += pool->active->filled - log->next_at;
+	if (bytes <= log->backlog + FRAME_MAX)
+		return LOG_ROOM_NONE;
+	return bytes - log->backlog > RESERVE * pool->segment_size ? LOG_ROOM_YES : LOG_ROOM_LOW;
+}
+
+const struct log_counters *log_counters(const struct log *log) { return &log->counters; }
+
+/* ---- failure and the end -------------------------------------------------------------------------- */
+
+static void free_frames(struct link *list)
+{
+	for (struct link *link; (link = list_pop_front(list));)
+		frame_free(container_of(link, struct frame, link));
+}
+
+static void drop_frames(struct log *log)
+{
+	free_frames(&log->queue);
+	frame_free(take(log->open));
+	log->backlog = 0;
+}
+
+static void log_free(struct log *log)
+{
+	struct timer_wheel *timers = &log->core->timers;
+	list_remove(&log->hook.link);
+	timer_stop(timers, &log->gather);
+	timer_stop(timers, &log->sync);
+	timer_stop(timers, &log->idle);
+	drop_frames(log);
+	free_frames(&log->kept);
+	segment_pool_fini(&log->pool);
+	memory_free(log->segments);
+	memory_free(log);
+}
+
+/* Frees what was abandoned, once nothing is under way that would come back to it. */
+static bool freed(struct log *log)
+{
+	if (!log->abandoned || log->writing || log->syncing || log->pool.running)
+		return false;
+	log_free(log);
+	return true;
+}
+
+static void pool_stopped(struct segment_pool *pool)
+{
+	struct log *log = container_of(pool, struct log, pool);
+	if (log->closer)
+		fiber_wake(log->core, take(log->closer));
+	else
+		freed(log);
+}
+
+/* A second try could tell of success for bytes that are lost. Stop instead, for good. */
+static void fail(struct log *log, const char *what, int64_t result)
+{
+	char path[4096];
+	log->failed = result < 0 ? (int)-result : EIO;
+	log->counters.last_error = log->failed;
+	segment_path(log->pool.directory, log->pool.active->number, path, sizeof(path));
+	log_warning("log %u has stopped: %s %s at %llu failed: %s. What is durable goes up to LSN %llu", log->id, what,
+	            path, (unsigned long long)(log->flight ? log->flight->at : log->next_at), strerror(log->failed),
+	            (unsigned long long)log->durable_lsn);
+	drop_frames(log);
+	log->pool.wanted = false;
+	run_waiters(log);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------- */
+
+static void on_written(struct io_op *op);
+static void on_synced(struct io_op *op);
+
+/* The next frame to be written, which may still be open. */
+static struct frame *next_frame(const struct log *log)
+{
+	return list_empty(&log->queue) ? log->open : container_of(log->queue.next, struct frame, link);
+}
+
+static bool is_urgent(const struct log *log)
+{
+	return log->mode == LOG_ALWAYS || log->closing || !list_empty(&log->waiters);
+}
+
+/* Is there a place for it? Takes the next segment's file if it begins one. */
+static bool find_place(struct log *log, const struct frame *frame)
+{
+	uint64_t end = frame->at + frame_length(frame->used);
+	if (frame->at > SEGMENT_FRAMES_AT)
+		return end <= log->pool.active->filled;
+	segment_pool_leave(&log->pool);
+	if (!segment_pool_take(&log->pool, end))
+		return false;
+	add_segment(log, log->pool.active->number, log->pool.segment_size, frame->first_lsn);
+	reclaim(log);
+	return true;
+}
+
+/* Both copies of the head, in front of the first frame: they leave in one write. */
+static void put_head(struct log *log, struct frame *frame)
+{
+	struct segment_head head = {.format = LOG_FORMAT,
+	                            .log = log->id,
+	                            .number = log->pool.active->number,
+	                            .generation = log->generation,
+	                            .place = log->place,
+	                            .epoch = log->epoch,
+	                            .first_lsn = frame->first_lsn,
+	                            .size = log->pool.segment_size,
+	                            .chain = log->chain};
+	memcpy(head.directory, log->directory_id, sizeof(head.directory));
+	uint8_t *to = frame->bytes - SEGMENT_FRAMES_AT;
+	segment_head_write(&head, to);
+	memcpy(to + LOG_BLOCK, to, LOG_BLOCK);
+	log->place++;
+}
+
+static void seal(struct log *log, struct frame *frame)
+{
+	struct frame_header header = {.used = frame->used,
+	                              .generation = log->generation,
+	                              .epoch = log->epoch,
+	                              .first_lsn = frame->first_lsn,
+	                              .durable_lsn = log->durable_lsn,
+	                              .n_records = frame->n_records,
+	                              .chain = log->chain,
+	                              .log = log->id,
+	                              .flags = frame->flags,
+	                              .at = frame_at(frame->at)};
+	frame->durable_lsn = log->durable_lsn;
+	log->chain = frame_seal(frame->bytes, &header);
+}
+
+static void write_frame(struct log *log)
+{
+	struct frame *frame = next_frame(log);
+	if (!find_place(log, frame))
+		return;
+	if (frame == log->open)
+		shut_frame(log);
+	list_remove(&frame->link);
+	bool begins = frame->at == SEGMENT_FRAMES_AT;
+	if (begins) {
+		log->generation++;
+		put_head(log, frame);
+	}
+	seal(log, frame);
+	uint32_t ahead = begins ? SEGMENT_FRAMES_AT : 0, size = ahead + frame_length(frame->used);
+	log->flight = frame;
+	log->writing = true;
+	log->flight_durable = (is_urgent(log) || frame->flags & FRAME_CLOSING) && !log->unsynced;
+	log->issued_ns = io_now_ns(log->core->io);
+	log->op.done = on_written;
+	log->gathered = false;
+	log->idle_due = false;
+	log->counters.frames++;
+	log->counters.written_bytes += size;
+	io_file_write(log->core->io, &log->op, log->pool.active->fd, frame->bytes - ahead, size, frame->at - ahead,
+	              log->flight_durable ? IO_WRITE_DURABLE : 0);
+}
+
+static void note_time(struct log *log)
+{
+	uint64_t now_ns = io_now_ns(log->core->io), took_ns = now_ns - log->issued_ns;
+	log->counters.write_ns += took_ns;
+	if (took_ns > log->counters.write_ns_max)
+		log->counters.write_ns_max = took_ns;
+	log->quiet_ns = now_ns;
+}
+
+static void on_written(struct io_op *op)
+{
+	struct log *log = container_of(op, struct log, op);
+	struct frame *frame = log->flight;
+	uint32_t ahead = frame->at == SEGMENT_FRAMES_AT ? SEGMENT_FRAMES_AT : 0;
+	log->writing = false;
+	note_time(log);
+	if (op->result != ahead + frame_length(frame->used)) {
+		fail(log, "writing", op->result);
+	} else {
+		log->written_lsn = frame->first_lsn + frame->n_records - 1;
+		log->attested_lsn = frame->durable_lsn;
+		log->backlog -= frame->used - sizeof(struct frame_header);
+		if (log->flight_durable)
+			log->durable_lsn = log->written_lsn;
+		else
+			log->unsynced = true;
+	}
+	log->flight = NULL;
+	frame_done(log, frame);
+	if (!freed(log))
+		run_waiters(log);
+}
+
+static void sync_file(struct log *log)
+{
+	log->syncing = true;
+	log->sync_due = false;
+	timer_stop(&log->core->timers, &log->sync);
+	log->op.done = on_synced;
+	io_file_sync(log->core->io, &log->op, log->pool.active->fd);
+}
+
+static void on_synced(struct io_op *op)
+{
+	struct log *log = container_of(op, struct log, op);
+	log->syncing = false;
+	if (op->result < 0) {
+		fail(log, "the sync of", op->result);
+	} else {
+		log->unsynced = false;
+		log->durable_lsn = log->written_lsn;
+	}
+	if (!freed(log))
+		run_waiters(log);
+}
+
+/* ---- what to do next ------------------------------------------------------------------------------------ */
+
+static bool write_is_due(const struct log *log)
+{
+	return !list_empty(&log->queue) || is_urgent(log) || log->gathered || log->backlog >= GATHER_BYTES;
+}
+
+/* Of what is written and not durable. */
+static bool sync_is_due(const struct log *log)
+{
+	const struct frame *next = next_frame(log);
+	if (log->sync_due || !next)
+		return log->sync_due || is_urgent(log);
+	if (next->at == SEGMENT_FRAMES_AT && write_is_due(log))
+		return true;
+	bool awaited = !list_empty(&log->waiters) && waiter_of(log->waiters.next)->lsn <= log->written_lsn;
+	return awaited || log->mode == LOG_ALWAYS || log->closing;
+}
+
+/* All is durable, and no frame says so yet. */
+static bool lacks_closing(const struct log *log)
+{
+	return log->durable_lsn == log->next_lsn - 1 && log->attested_lsn < log->durable_lsn;
+}
+
+static void start_timer(struct log *log, struct timer *timer, uint64_t from_ns, uint64_t after_ns)
+{
+	if (!timer_started(timer))
+		timer_start(&log->core->timers, timer, from_ns + after_ns);
+}
+
+static void arm_timers(struct log *log)
+{
+	uint64_t now_ns = log->core->now_ns;
+	if (log->open && !log->gathered)
+		start_timer(log, &log->gather, now_ns, GATHER_NS);
+	if (log->unsynced && log->mode == LOG_EVERYSEC)
+		start_timer(log, &log->sync, now_ns, SYNC_NS);
+	if (lacks_closing(log) && !log->idle_due)
+		start_timer(log, &log->idle, log->quiet_ns, IDLE_NS);
+}
+
+static void step(struct log *log)
+{
+	if (log->writing || log->syncing || log->failed)
+		return;
+	if (log->unsynced && sync_is_due(log)) {
+		sync_file(log);
+	} else if (next_frame(log)) {
+		if (write_is_due(log))
+			write_frame(log);
+	} else if (lacks_closing(log) && (log->idle_due || log->closing)) {
+		open_frame(log)->flags = FRAME_CLOSING;
+		shut_frame(log);
+		write_frame(log);
+	}
+	if (!log->writing && !log->syncing)
+		arm_timers(log);
+}
+
+static void on_gathered(struct core *core, struct timer *timer)
+{
+	container_of(timer, struct log, gather)->gathered = true;
+}
+static void on_sync_due(struct core *core, struct timer *timer)
+{
+	container_of(timer, struct log, sync)->sync_due = true;
+}
+
+static void on_idle(struct core *core, struct timer *timer)
+{
+	struct log *log = container_of(timer, struct log, idle);
+	log->idle_due = core->now_ns >= log->quiet_ns + IDLE_NS;
+}
+
+/* Is nothing left that could be written? Right after a step. */
+static bool is_settled(const struct log *log)
+{
+	if (log->writing || log->syncing)
+		return false;
+	bool done = !next_frame(log) && !log->unsynced && !lacks_closing(log);
+	return done || log->failed || (next_frame(log) && log->pool.error);
+}
+
+static void at_turn_end(struct core *core, struct turn_end *hook)
+{
+	struct log *log = container_of(hook, struct log, hook);
+	step(log);
+	segment_pool_work(&log->pool);
+	log->counters.segments_made = log->pool.n_made;
+	log->counters.segments_reused = log->pool.n_reused;
+	if (unlikely(log->failed))
+		run_waiters(log);
+	if (unlikely(log->closer != NULL) && is_settled(log))
+		fiber_wake(core, take(log->closer));
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------- */
+
+static struct log *log_new(struct core *core, const struct log_start *start)
+{
+	struct log *log = memory_zalloc(sizeof(*log));
+	*log = (struct log){.core = core,
+	                    .id = start->id,
+	                    .seed = record_seed(start->id),
+	                    .next_lsn = start->next_lsn,
+	                    .next_at = start->segment_size,
+	                    .written_lsn = start->next_lsn - 1,
+	                    .durable_lsn = start->next_lsn - 1,
+	                    .attested_lsn = start->next_lsn - 1,
+	                    .chain = start->chain,
+	                    .epoch = start->epoch,
+	                    .generation = start->next_generation - 1,
+	                    .place = start->place,
+	                    .gather.run = on_gathered,
+	                    .sync.run = on_sync_due,
+	                    .idle.run = on_idle,
+	                    .hook.run = at_turn_end};
+	memcpy(log->directory_id, start->directory_id, sizeof(log->directory_id));
+	list_init(&log->queue);
+	list_init(&log->waiters);
+	list_init(&log->holds);
+	list_init(&log->kept);
+	for (uint32_t i = 0; start->segments && i < start->segments->n; i++) {
+		const struct segment_info *info = &start->segments->all[i];
+		add_segment(log, info->number, info->size, info->head.first_lsn);
+	}
+	segment_pool_init(&log->pool, core, start->directory, start->segment_size, start->next_number,
+	                  start->number_step, start->spare);
+	log->pool.stopped = pool_stopped;
+	segment_list_free(start->segments);
+	segment_list_free(start->spare);
+	return log;
+}
+
+struct log *log_open(struct core *core, const struct log_start *start, int *error)
+{
+	assert(start->segment_size % LOG_BLOCK == 0);
+	assert(start->segment_size > SEGMENT_FRAMES_AT);
+	struct log *log = log_new(core, start);
+	int result = segment_pool_open(&log->pool);
+	if (result < 0) {
+		*error = result;
+		log_free(log);
+		return NULL;
+	}
+	core_at_turn_end(core, &log->hook);
+	return log;
+}
+
+/* Waits until `closer` is taken: by the end of a turn that settled things, or by the pool's end. */
+static void close_wait(struct log *log)
+{
+	log->closer = fiber_self(log->core);
+	fiber_wait(log->core);
+}
+
+void log_close(struct log *log)
+{
+	log->closing = true;
+	for (step(log); !is_settled(log);)
+		close_wait(log);
+	if (!log->failed && next_frame(log)) {
+		log->failed = log->pool.error;
+		log_warning("log %u is closed without what comes after LSN %llu: %s", log->id,
+		            (unsigned long long)log->durable_lsn, strerror(log->failed));
+	}
+	run_waiters(log);
+	segment_pool_stop(&log->pool);
+	while (log->pool.running)
+		close_wait(log);
+	log_free(log);
+}
+
+void log_abandon(struct log *log)
+{
+	log->abandoned = true;
+	if (!log->failed)
+		log->failed = ECANCELED;
+	run_waiters(log);
+	segment_pool_stop(&log->pool);
+	freed(log);
+}

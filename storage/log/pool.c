@@ -1,0 +1,342 @@
+/* The files of one log, made ready by a fiber.
+ *
+ *   spare --open, clean--\
+ *                         ready --segment_pool_take()--> active --> the log's --segment_pool_give()--> spare
+ *   nothing --create-----/  \                             /
+ *                            '--zeros up to the full size--'
+ *
+ * Each step of the fiber is the most urgent thing there is to do.
+ */
+#include "storage/log/segment_private.h"
+
+#include "engine/core/core.h"
+#include "engine/core/fiber.h"
+#include "engine/core/file.h"
+#include "engine/io/io.h"
+#include "engine/log/log.h"
+#include "engine/memory/memory.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	PATH_MAX_BYTES = 4096,
+	RETRY_NS = 1000 * 1000 * 1000,
+	CLEANED = SEGMENT_FRAMES_AT + LOG_BLOCK, /* both heads and what a first frame begins with */
+};
+
+static struct segment_file *file_of(struct link *link) { return container_of(link, struct segment_file, link); }
+
+static struct segment_file *segment_file_new(uint64_t number, uint64_t filled)
+{
+	struct segment_file *file = memory_zalloc(sizeof(*file));
+	*file = (struct segment_file){.number = number, .filled = filled, .fd = -1};
+	return file;
+}
+
+static void path_of(const struct segment_pool *pool, const struct segment_file *file, char out[PATH_MAX_BYTES])
+{
+	segment_path(pool->directory, file->number, out, PATH_MAX_BYTES);
+}
+
+/* ---- steps, in the fiber ------------------------------------------------------------------ */
+
+/* Zeros up to `end`, a piece at most. */
+static int fill(struct segment_pool *pool, struct segment_file *file, uint64_t end)
+{
+	size_t size = end - file->filled < FILL_PIECE ? (size_t)(end - file->filled) : FILL_PIECE;
+	void *zeros = file_buffer_new(size);
+	int result = file_write(pool->core, file->fd, zeros, size, file->filled, 0);
+	file_buffer_free(zeros);
+	if (result < 0)
+		return result;
+	file->filled += size;
+	/* What the file system has to note of the new blocks is noted here, not by the log's first writes. */
+	return file->filled == pool->segment_size ? file_sync(pool->core, file->fd) : 0;
+}
+
+static int clean(struct segment_pool *pool, struct segment_file *file)
+{
+	void *zeros = file_buffer_new(CLEANED);
+	int result = file_write(pool->core, file->fd, zeros, CLEANED, 0, IO_WRITE_DURABLE);
+	file_buffer_free(zeros);
+	return result;
+}
+
+static int open_file(struct segment_pool *pool, struct segment_file *file, unsigned flags)
+{
+	char path[PATH_MAX_BYTES];
+	path_of(pool, file, path);
+	int fd = file_open(pool->core, path, IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_DIRECT | flags, 0600);
+	if (fd >= 0)
+		file->fd = fd;
+	return fd < 0 ? fd : 0;
+}
+
+static void close_file(struct segment_pool *pool, struct segment_file *file)
+{
+	if (file->fd >= 0)
+		file_close(pool->core, file->fd);
+	memory_free(file);
+}
+
+/* Opens what a log has left, as much of it as is there. */
+static int reopen(struct segment_pool *pool, struct segment_file *file)
+{
+	int result = open_file(pool, file, 0);
+	if (result < 0)
+		return result;
+	int64_t size = file_size(pool->core, file->fd);
+	if (size < 0)
+		return (int)size;
+	file->filled = (uint64_t)size / LOG_BLOCK * LOG_BLOCK;
+	return size >= CLEANED ? clean(pool, file) : 0;
+}
+
+/* A name that a crash takes back would take back the segment. */
+static int create(struct segment_pool *pool, struct segment_file *file)
+{
+	char path[PATH_MAX_BYTES];
+	int result = open_file(pool, file, IO_OPEN_CREATE);
+	if (result < 0)
+		return result;
+	snprintf(path, sizeof(path), "%s/log", pool->directory);
+	return dir_sync(pool->core, path);
+}
+
+static void put_ready(struct segment_pool *pool, struct segment_file *file)
+{
+	list_push_back(&pool->ready, &file->link);
+	pool->n_ready++;
+}
+
+static int make_from_spare(struct segment_pool *pool)
+{
+	struct segment_file *file = file_of(list_pop_front(&pool->spare));
+	pool->n_spare--;
+	int result = reopen(pool, file);
+	if (result < 0) {
+		close_file(pool, file);
+		return result;
+	}
+	pool->n_reused++;
+	put_ready(pool, file);
+	return 0;
+}
+
+static int make_new(struct segment_pool *pool)
+{
+	struct segment_file *file = segment_file_new(pool->next_number, 0);
+	int result = create(pool, file);
+	if (result < 0) {
+		close_file(pool, file);
+		return result;
+	}
+	pool->next_number += pool->number_step;
+	pool->n_made++;
+	put_ready(pool, file);
+	return 0;
+}
+
+static int make_one(struct segment_pool *pool)
+{
+	return list_empty(&pool->spare) ? make_new(pool) : make_from_spare(pool);
+}
+
+/* ---- what there is to do -------------------------------------------------------------------- */
+
+/* The file whose zeros are needed first. */
+static struct segment_file *unfilled(const struct segment_pool *pool)
+{
+	if (pool->active && pool->active->filled < pool->segment_size)
+		return pool->active;
+	list_each (link, &pool->ready)
+		if (file_of(link)->filled < pool->segment_size)
+			return file_of(link);
+	return NULL;
+}
+
+static bool may_make(const struct segment_pool *pool) { return pool->wanted && !pool->error; }
+
+static bool has_work(const struct segment_pool *pool)
+{
+	if (!list_empty(&pool->leaving) || !list_empty(&pool->surplus))
+		return true;
+	return may_make(pool) && (unfilled(pool) || pool->n_ready < READY_WANTED || !list_empty(&pool->spare));
+}
+
+static void remove_one(struct segment_pool *pool)
+{
+	char path[PATH_MAX_BYTES];
+	struct segment_file *file = file_of(list_pop_front(&pool->surplus));
+	path_of(pool, file, path);
+	int result = file_remove(pool->core, path);
+	if (result < 0)
+		log_warning("%s, which is not needed any more, cannot be removed: %s", path, strerror(-result));
+	close_file(pool, file);
+}
+
+static void failed_to_make(struct segment_pool *pool, int error)
+{
+	if (error == -EINTR)
+		return;
+	log_warning("no room can be made for the log in %s: %s; tried again every second", pool->directory,
+	            strerror(-error));
+	pool->error = -error;
+	timer_start(&pool->core->timers, &pool->retry, pool->core->now_ns + RETRY_NS);
+}
+
+static void one_step(struct segment_pool *pool)
+{
+	int result = 0;
+	struct segment_file *file = may_make(pool) ? unfilled(pool) : NULL;
+	if (file && file == pool->active)
+		result = fill(pool, file, pool->segment_size);
+	else if (!list_empty(&pool->leaving))
+		close_file(pool, file_of(list_pop_front(&pool->leaving)));
+	else if (!list_empty(&pool->surplus))
+		remove_one(pool);
+	else if (file)
+		result = fill(pool, file, pool->segment_size);
+	else
+		result = make_one(pool);
+	if (result < 0)
+		failed_to_make(pool, result);
+}
+
+static void work(void *arg)
+{
+	struct segment_pool *pool = arg;
+	while (!pool->stopping && has_work(pool))
+		one_step(pool);
+	pool->running = false;
+	if (pool->stopping)
+		pool->stopped(pool);
+}
+
+void segment_pool_work(struct segment_pool *pool)
+{
+	if (pool->running || pool->stopping || !has_work(pool))
+		return;
+	pool->running = true;
+	fiber_start(pool->core, work, pool);
+}
+
+static void retry(struct core *core, struct timer *timer)
+{
+	struct segment_pool *pool = container_of(timer, struct segment_pool, retry);
+	pool->error = 0;
+	segment_pool_work(pool);
+}
+
+/* ---- for the log ---------------------------------------------------------------------------- */
+
+void segment_pool_init(struct segment_pool *pool, struct core *core, const char *directory, uint64_t segment_size,
+                       uint64_t next_number, uint64_t number_step, const struct segment_list *spare)
+{
+	size_t size = strlen(directory) + 1;
+	*pool = (struct segment_pool){.core = core,
+	                              .segment_size = segment_size,
+	                              .next_number = next_number,
+	                              .number_step = number_step,
+	                              .retry.run = retry};
+	pool->directory = memcpy(memory_alloc(size), directory, size);
+	list_init(&pool->ready);
+	list_init(&pool->spare);
+	list_init(&pool->leaving);
+	list_init(&pool->surplus);
+	for (uint32_t i = 0; spare && i < spare->n; i++)
+		segment_pool_give(pool, spare->all[i].number, spare->all[i].size);
+}
+
+int segment_pool_open(struct segment_pool *pool)
+{
+	int result = make_one(pool);
+	if (result < 0)
+		return result;
+	struct segment_file *file = file_of(pool->ready.next);
+	uint64_t first = pool->segment_size < FILL_FIRST ? pool->segment_size : FILL_FIRST;
+	return file->filled < first ? fill(pool, file, first) : 0;
+}
+
+struct segment_file *segment_pool_take(struct segment_pool *pool, uint64_t bytes)
+{
+	assert(!pool->active);
+	pool->wanted = true;
+	if (list_empty(&pool->ready) || file_of(pool->ready.next)->filled < bytes)
+		return NULL;
+	pool->active = file_of(list_pop_front(&pool->ready));
+	pool->n_ready--;
+	return pool->active;
+}
+
+void segment_pool_leave(struct segment_pool *pool)
+{
+	if (pool->active)
+		list_push_back(&pool->leaving, &pool->active->link);
+	pool->active = NULL;
+}
+
+/* Others than of the size that new ones have are only removed. */
+void segment_pool_give(struct segment_pool *pool, uint64_t number, uint64_t size)
+{
+	struct segment_file *file = segment_file_new(number, 0);
+	bool used = size <= pool->segment_size && pool->n_ready + pool->n_spare < READY_MAX;
+	list_push_back(used ? &pool->spare : &pool->surplus, &file->link);
+	pool->n_spare += used;
+}
+
+uint64_t segment_pool_ready_bytes(const struct segment_pool *pool)
+{
+	uint64_t bytes = 0;
+	list_each (link, &pool->ready)
+		if (file_of(link)->filled > SEGMENT_FRAMES_AT)
+			bytes += file_of(link)->filled - SEGMENT_FRAMES_AT;
+	return bytes;
+}
+
+bool segment_pool_stop(struct segment_pool *pool)
+{
+	pool->stopping = true;
+	timer_stop(&pool->core->timers, &pool->retry);
+	return !pool->running;
+}
+
+/* ---- the end ---------------------------------------------------------------------------------- */
+
+static void closed(struct io_op *op) { memory_free(op); }
+
+static void let_go(struct segment_pool *pool, struct segment_file *file)
+{
+	if (fiber_self(pool->core)) {
+		close_file(pool, file);
+		return;
+	}
+	if (file->fd >= 0) {
+		struct io_op *op = memory_zalloc(sizeof(*op));
+		op->done = closed;
+		io_file_close(pool->core->io, op, file->fd);
+	}
+	memory_free(file);
+}
+
+static void let_all_go(struct segment_pool *pool, struct link *list)
+{
+	for (struct link *link; (link = list_pop_front(list));)
+		let_go(pool, file_of(link));
+}
+
+void segment_pool_fini(struct segment_pool *pool)
+{
+	assert(!pool->running);
+	timer_stop(&pool->core->timers, &pool->retry);
+	segment_pool_leave(pool);
+	let_all_go(pool, &pool->leaving);
+	let_all_go(pool, &pool->ready);
+	let_all_go(pool, &pool->spare);
+	let_all_go(pool, &pool->surplus);
+	memory_free(pool->directory);
+	*pool = (struct segment_pool){0};
+}

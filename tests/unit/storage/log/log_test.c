@@ -1,0 +1,103 @@
+/* A log is written, closed and read back. */
+#include "engine/core/file.h"
+#include "storage/log/reader.h"
+#include "tests/unit/storage/log/stage.h"
+
+enum { SEGMENT_SIZE = 1024 * 1024 };
+
+struct story {
+	struct log *log;
+	uint32_t n;
+	uint64_t last_lsn;
+};
+
+static struct log_start start_of(uint64_t segment_size)
+{
+	return (struct log_start){.id = 7,
+	                          .epoch = 1,
+	                          .next_lsn = 1,
+	                          .segment_size = segment_size,
+	                          .directory = "data",
+	                          .next_number = 1,
+	                          .number_step = 1,
+	                          .next_generation = 1};
+}
+
+static void make_directory(struct stage *s)
+{
+	cr_assert_eq(dir_make(s->core, "data"), 0);
+	cr_assert_eq(dir_make(s->core, "data/log"), 0);
+	cr_assert_eq(dir_sync(s->core, "data"), 0);
+}
+
+static void fill(uint8_t *bytes, size_t size, uint64_t seed)
+{
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(seed * 31 + i * 7 + i / 251);
+}
+
+static size_t size_of(uint32_t i) { return i % 97 == 13 ? 300000 : i % 31 == 5 ? 70000 : i * 37 % 500; }
+
+static void write_and_close(struct stage *s, void *arg)
+{
+	struct story *story = arg;
+	struct log_start start = start_of(SEGMENT_SIZE);
+	int error = 0;
+	make_directory(s);
+	struct log *log = log_open(s->core, &start, &error);
+	cr_assert(log, "%d", error);
+	for (uint32_t i = 0; i < story->n; i++) {
+		uint8_t *bytes = memory_alloc(size_of(i) + 1);
+		fill(bytes, size_of(i), i);
+		struct slice parts[2] = {slice_of(&i, sizeof(i)), slice_of(bytes, size_of(i))};
+		story->last_lsn = log_append(log, RECORD_KEY_PUT, (uint16_t)(i % 16384), i / 3, parts, 2, i % 5 != 4);
+		memory_free(bytes);
+		if (i % 13 == 0)
+			cr_assert_eq(log_wait_for(s->core, log, story->last_lsn), 0);
+	}
+	log_close(log);
+}
+
+static void read_back(struct stage *s, void *arg)
+{
+	struct story *story = arg;
+	struct segment_list list = {0};
+	cr_assert_eq(segments_survey(s->core, "data", &list), 0);
+	/* Those that were used, in their order: numbers are given out in order here. */
+	struct segment_list used = {0};
+	for (uint32_t i = 0; i < list.n; i++)
+		if (list.all[i].valid_copies > 0)
+			segment_list_add(&used, &list.all[i]);
+	struct log_reader *reader = log_reader_new(s->core, "data", &used, 1);
+	const struct record *records;
+	uint32_t n, seen = 0;
+	enum log_read read;
+	uint8_t *bytes = memory_alloc(300000);
+	while ((read = log_reader_next(reader, &records, &n)) == LOG_READ_FRAME) {
+		for (uint32_t i = 0; i < n; i++, seen++) {
+			cr_assert_eq(records[i].kind, RECORD_KEY_PUT);
+			cr_assert_eq(records[i].space, seen / 3);
+			cr_assert_eq(records[i].body.len, 4 + size_of(seen));
+			fill(bytes, size_of(seen), seen);
+			cr_assert_eq(memcmp(records[i].body.ptr, &seen, 4), 0);
+			cr_assert_eq(memcmp(records[i].body.ptr + 4, bytes, size_of(seen)), 0);
+		}
+	}
+	cr_assert_eq(read, LOG_READ_END, "%s", log_reader_why(reader));
+	cr_assert_eq(seen, story->n);
+	cr_assert_eq(log_reader_end(reader)->next_lsn, story->last_lsn + 1);
+	memory_free(bytes);
+	log_reader_free(reader);
+	segment_list_free(&list);
+	segment_list_free(&used);
+}
+
+Test(log, what_was_closed_is_read_back)
+{
+	struct stage s;
+	struct story story = {.n = 1000};
+	stage_init(&s, 1);
+	stage_run(&s, write_and_close, &story);
+	stage_run(&s, read_back, &story);
+	stage_fini(&s);
+}
