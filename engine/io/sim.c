@@ -759,7 +759,7 @@ void sim_client_free(struct sim_client *client)
 static void sim_io_free(struct io *base)
 {
 	struct sim_io *io = sim_io_of(base);
-	assert(list_empty(&io->ops));
+	sim_files_forget(io);
 	while (io->lent.len > 0)
 		sim_release(base, *(struct io_chunk *)io->lent.ptr);
 	for (struct link *link; (link = list_pop_front(&io->listeners));)

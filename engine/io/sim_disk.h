@@ -109,7 +109,7 @@ bool sim_disk_has_crashed(const struct sim_disk *disk);
 uint64_t sim_disk_events(const struct sim_disk *disk); /* so far: to draw `n` from a run that went well */
 
 /* The power fails, or has failed, and comes back: decides what is left, and makes that durable. The
- * world that used it is gone or will never be polled again; another may use it. */
+ * world that used it is gone, or stands still for ever; another may use it. */
 void sim_disk_crash(struct sim_disk *disk, uint64_t random);
 
 /* The process dies, the machine goes on: what is in flight is done or is not; what was done stays, as
@@ -118,7 +118,7 @@ void sim_disk_kill(struct sim_disk *disk, uint64_t random);
 
 /* ---- for tests: what is on it, around all states and faults --------------------------------- */
 
-/* Every file, by path ("data/log.0"), sorted by bytes. */
+/* Every file, by path ("data/log.0"), the names of each directory sorted. */
 void sim_disk_each(const struct sim_disk *disk, void (*see)(void *arg, const char *path, uint64_t size), void *arg);
 
 int64_t sim_disk_size(const struct sim_disk *disk, const char *path); /* -1: there is none */

@@ -40,8 +40,6 @@ struct sim_client {
 	struct sim_stream in, out; /* to the server, from it */
 };
 
-struct sim_file;
-
 struct sim {
 	struct sim_faults faults;
 	uint64_t now_ns;
@@ -50,8 +48,10 @@ struct sim {
 	struct link ios;
 	struct link clients;
 	int next_fd;
-	struct sim_file *files;
-	struct buf descriptors; /* of struct sim_file *; NULL: free */
+	struct sim_disk *disk;     /* NULL: files were not needed yet */
+	struct sim_disk *own_disk; /* if nobody gave one */
+	uint64_t disk_life;        /* that this world is in: when another begins, its power is off */
+	uint64_t ops_staged;
 };
 
 /* The io of one core. */
@@ -94,4 +94,5 @@ void sim_dir_list(struct io *io, struct io_op *op, const char *path, struct buf 
 bool sim_files_due(const struct sim_io *io);
 uint64_t sim_files_next_ns(const struct sim_io *io);
 int sim_files_poll(struct sim_io *io);
+void sim_files_forget(struct sim_io *io);
 void sim_files_fini(struct sim *sim);
