@@ -435,6 +435,19 @@ static void fail(struct log *log, const char *what, int64_t result)
 	run_waiters(log);
 }
 
+void log_stop(struct log *log)
+{
+	if (log->failed)
+		return;
+	log->failed = ECANCELED;
+	log_warning("log %u has stopped: a transaction over several shards could not be settled. What is durable goes "
+	            "up to LSN "
+	            "%llu",
+	            log->id, (unsigned long long)log->durable_lsn);
+	drop_frames(log);
+	log->pool.wanted = false;
+}
+
 /* ---- writing ----------------------------------------------------------------------------------------- */
 
 static void on_written(struct io_op *op);

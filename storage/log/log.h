@@ -70,6 +70,9 @@ uint64_t log_appended(const struct log *log); /* the last LSN there is */
 uint64_t log_durable(const struct log *log);
 int log_failed(const struct log *log); /* 0, or the errno that stopped it */
 
+/* Stops it for good, as a failed write would: what is in memory must not be taken for what is on disk. */
+void log_stop(struct log *log);
+
 /* Is there room for more? LOG_ROOM_LOW: only for what frees room (deletions, cleaning). */
 enum log_room { LOG_ROOM_YES, LOG_ROOM_LOW, LOG_ROOM_NONE };
 enum log_room log_room(const struct log *log);
