@@ -15,6 +15,7 @@
 #pragma once
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct core;
@@ -25,7 +26,8 @@ typedef void message_fn(struct core *core, struct message *message);
 struct message {
 	message_fn *run; /* called on the receiving core, on its ring slot: copy what stays */
 	uint16_t from;   /* set by the sender's core */
-	uint16_t kind;   /* enum message_kind; set by core_*() */
+	uint8_t kind;    /* enum message_kind; set by core_*() */
+	uint8_t lines;   /* that the handler reads at args[0]: see message_fetch_ahead() */
 	uint32_t number; /* the handler's */
 	union {
 		void *ptr;
@@ -35,6 +37,16 @@ struct message {
 static_assert(sizeof(struct message) == 64, "one message, one cache line");
 
 enum message_kind { MESSAGE_REQUEST, MESSAGE_REPLY, MESSAGE_POST };
+
+enum { MESSAGE_LINES_MAX = 16 };
+
+/* The handler will read `size` bytes at args[0].ptr, which the sender has just written: the
+ * receiver fetches the first of them while it handles what came before. */
+static inline void message_fetch_ahead(struct message *message, size_t size)
+{
+	size_t lines = (size + 63) / 64;
+	message->lines = (uint8_t)(lines < MESSAGE_LINES_MAX ? lines : MESSAGE_LINES_MAX);
+}
 
 /* A request: its handler sees to it that core_reply() is called once, now or later, on
  * the receiving core. To the own core it arrives in the next turn. */

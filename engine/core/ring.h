@@ -3,9 +3,10 @@
  * What      1024 slots of 64 bytes. The writer fills slots as it goes and publishes them
  *           with one store a turn; the reader takes what is published, runs it in place
  *           and gives the slots back with one store a batch.
- * Layout    What the writer stores and what the reader stores lie 128 bytes apart, since
- *           the prefetcher fetches lines in pairs. Each side keeps a copy of the other's
- *           counter and looks again only when the copy says full, or empty.
+ * Layout    What the writer stores, what of it the reader looks at all the time, and what
+ *           the reader stores lie 128 bytes apart, since the prefetcher fetches lines in
+ *           pairs. Each side keeps a copy of the other's counter and looks again only when
+ *           the copy says full, or empty.
  * Units     Counters count messages since the start and wrap around at 2^32.
  * Source    See message.h.
  */
@@ -26,11 +27,12 @@ enum {
 };
 
 struct ring {
-	/* The writer's: */
+	/* The writer's, which the reader looks at: */
 	alignas(CACHE_PAIR) _Atomic uint32_t published;
 	atomic_bool starved; /* it holds messages back until posts are read */
-	uint32_t staged;     /* written, maybe not published yet */
-	uint32_t taken_seen; /* copy of `taken` */
+	/* The writer's own: */
+	alignas(CACHE_PAIR) uint32_t staged; /* written, maybe not published yet */
+	uint32_t taken_seen;                 /* copy of `taken` */
 	/* The reader's: */
 	alignas(CACHE_PAIR) _Atomic uint32_t taken;
 	_Atomic uint32_t posts_read; /* those among `taken` that were posts */

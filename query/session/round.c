@@ -8,6 +8,7 @@
 #include "engine/metrics/metrics.h"
 #include "engine/placement/placement.h"
 #include "query/commands/slowlog.h"
+#include "query/session/parcel.h"
 #include "query/session/pause.h"
 #include "query/session/round_private.h"
 #include "query/session/spread.h"
@@ -39,6 +40,7 @@ static void batch_free(struct batch *batch)
 		return;
 	buf_fini(&batch->out);
 	buf_fini(&batch->loans);
+	buf_fini(&batch->parcel);
 	memory_free(batch);
 }
 
@@ -62,6 +64,11 @@ void rounds_free(struct rounds *rounds)
 		struct round *round = rounds->free;
 		rounds->free = round->next_free;
 		round_destroy(round);
+	}
+	while (rounds->guests) {
+		struct guest *guest = rounds->guests;
+		rounds->guests = guest->next_free;
+		guest_free(guest);
 	}
 	shard_free(rounds->scratch);
 	memory_free(rounds);
@@ -404,6 +411,7 @@ static bool must_park(struct core *core, struct batch *batch, struct call *call)
 		return false;
 	}
 	batch->parked++;
+	batch->disordered = true;
 	metric_add(core, METRIC_COMMANDS_PARKED, 1);
 	return true;
 }
@@ -528,7 +536,7 @@ static void batch_run(struct core *core, struct batch *batch, struct buf *direct
 	shard->now_ms = batch->client.now_ms;
 	batch->parked = 0;
 	batch->rest = NULL;
-	batch->passed = false;
+	batch->passed = batch->disordered = false;
 
 	struct call *object_ahead = prefetch_first(core, batch);
 	bool is_sampled = core->commands->rounds->batches++ % TIME_ONE_BATCH_IN == 0;
@@ -570,23 +578,30 @@ static void batch_run(struct core *core, struct batch *batch, struct buf *direct
 
 static void batch_answered(struct core *core, struct message *message)
 {
-	struct batch *batch = message->args[0].ptr;
-	struct round *round = batch->round;
+	struct round *round = parcel_answered(message)->round;
 	assert(round->pending > 0);
 	if (--round->pending == 0 && !round->running_now && go_on(round))
 		round->sink->done(round->wire);
+}
+
+static void guest_passed(struct core *core, struct guest *guest)
+{
+	struct message message = {.run = batch_answered};
+	bool deferred = guest->batch.deferred;
+	uint16_t to = guest->from;
+	parcel_answer(core, guest, &message);
+	if (unlikely(deferred))
+		core_post(core, to, &message);
+	else
+		core_reply(core, to, &message);
 }
 
 /* On the batch's core: all its calls have run. */
 static void batch_passed(struct core *core, struct batch *batch)
 {
 	struct round *round = batch->round;
-	if (batch->core != round->core->id) {
-		struct message message = {.run = batch_answered, .args[0].ptr = batch};
-		if (unlikely(batch->deferred))
-			core_post(core, round->core->id, &message);
-		else
-			core_reply(core, round->core->id, &message);
+	if (!round) {
+		guest_passed(core, guest_of(batch));
 		return;
 	}
 	/* Here the unlocking of somebody else is on the stack: go on in a task. */
@@ -597,40 +612,33 @@ static void batch_passed(struct core *core, struct batch *batch)
 
 static void batch_arrived(struct core *core, struct message *message)
 {
-	struct batch *batch = message->args[0].ptr;
-	batch->client.keyspace = core->shard->keyspace_of_db[batch->client.db];
-	for (const struct call *call = batch->first; call; call = call->next) {
-		struct key key = key_of_call(batch, call);
-		keyspace_prefetch_bucket(core->shard, &key);
-	}
+	struct guest *guest = parcel_unpack(core, message);
+	struct batch *batch = &guest->batch;
 	batch_run(core, batch, NULL, NULL);
 	metric_add(core, METRIC_COMMANDS_REMOTE, batch->n);
 	batch->deferred = batch->parked > 0;
 	if (likely(!batch->deferred))
 		batch_passed(core, batch);
 	else
-		core_defer(core, batch->round->core->id);
-}
-
-static void batch_prepare(struct round *round, struct batch *batch)
-{
-	batch->client = session_view(round->session);
-	batch->ops = round->session->ops->reply_ops(round->session);
-	batch->arguments = round->arguments;
-	batch->out.len = 0;
-	batch->loans.len = 0;
+		core_defer(core, guest->from);
 }
 
 static void send_batches(struct round *round)
 {
 	struct core *core = round->core;
+	struct client_view client = session_view(round->session);
+	const struct reply_ops *ops = round->session->ops->reply_ops(round->session);
 	for (uint16_t i = 0; i < round->n_cores; i++) {
 		struct batch *batch = round->batches[round->cores[i]];
-		batch_prepare(round, batch);
+		batch->ops = ops;
+		batch->arguments = round->arguments;
 		round->pending++;
-		if (batch->core == core->id)
+		if (batch->core == core->id) {
+			batch->client = client;
 			continue;
-		struct message message = {.run = batch_arrived, .args[0].ptr = batch};
+		}
+		struct message message = {.run = batch_arrived};
+		parcel_pack(batch, &client, &message);
 		core_request(core, batch->core, &message);
 	}
 }
@@ -704,26 +712,39 @@ static void buf_shrink(struct buf *buf)
 		buf_fini(buf);
 }
 
-/* Puts the answers of all batches together in the order of the calls. Within one batch a
- * call that was parked answered later than its successors: loans are found by position. */
+/* Appends the bytes [from, to) of a batch's answers, with the loans between them: by position,
+ * since a call that was parked has answered later than its successors. */
+static void gather_run(struct round *round, struct batch *batch, size_t from, size_t to)
+{
+	if (likely(batch->loans.len == 0)) {
+		buf_append(round->sink->out(round->wire), slice_of(batch->out.ptr + from, to - from));
+		return;
+	}
+	const struct loan *loan = (const struct loan *)batch->loans.ptr;
+	size_t loan_at = 0, n_loans = batch->loans.len / sizeof(*loan);
+	while (loan_at < n_loans && loan[loan_at].at <= from)
+		loan_at++;
+	while (n_loans > loan_at && loan[n_loans - 1].at > to)
+		n_loans--;
+	struct buf mine = batch->loans;
+	mine.len = n_loans * sizeof(*loan);
+	stitch(round, &batch->out, &mine, &loan_at, from, to);
+}
+
+/* Puts the answers of all batches together in the order of the calls. What lies together
+ * already is copied together. */
 static void gather(struct round *round)
 {
 	bool muted = is_muted(round->session);
 	uint32_t n = round->n - round->has_last;
-	for (uint32_t i = 0; i < n && !muted; i++) {
-		struct call *call = &round->calls[i];
+	for (uint32_t i = 0; i < n && !muted;) {
+		struct call *call = &round->calls[i++];
 		if (call->direct)
 			continue;
-		struct batch *batch = round->batches[call->core];
-		const struct loan *loan = (const struct loan *)batch->loans.ptr;
-		size_t loan_at = 0, n_loans = batch->loans.len / sizeof(*loan);
-		while (loan_at < n_loans && loan[loan_at].at <= call->from)
-			loan_at++;
-		struct buf mine = batch->loans;
-		while (n_loans > loan_at && loan[n_loans - 1].at > call->to)
-			n_loans--;
-		mine.len = n_loans * sizeof(*loan);
-		stitch(round, &batch->out, &mine, &loan_at, call->from, call->to);
+		size_t from = call->from, to = call->to;
+		for (; i < n && call[1].core == call->core && call[1].from == to && !call[1].direct; i++, call++)
+			to = call[1].to;
+		gather_run(round, round->batches[call->core], from, to);
 	}
 	for (uint16_t i = 0; i < round->n_cores; i++) {
 		struct batch *batch = round->batches[round->cores[i]];

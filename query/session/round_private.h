@@ -37,20 +37,23 @@ struct call {
 	size_t from, to;     /* else: its answer in the batch's `out` */
 };
 
-/* The calls of a round on one core. */
+/* The calls of a round on one core. Those for another core go there in a parcel, and run from
+ * a batch of its own: see parcel.h. */
 struct batch {
-	struct round *round;
+	struct round *round; /* NULL: another core's */
 	struct call *first, **last;
 	uint32_t n;
 	uint32_t parked;     /* calls that wait for a lock */
 	struct call *rest;   /* those behind a parked call on several keys: they wait for it */
 	bool passed;         /* every other call has been run or parked */
 	bool deferred;       /* its core answers by a post */
+	bool disordered;     /* a call has waited: others answered before it */
 	uint16_t core;
 	struct client_view client;
 	const struct reply_ops *ops;
 	const struct slice *arguments;
 	struct buf out, loans;
+	struct buf parcel;
 };
 
 struct round {
@@ -83,6 +86,8 @@ struct rounds {
 	struct core *core;
 	struct round *free;
 	uint32_t n_free;
+	struct guest *guests;    /* free ones: parcel.h */
+	uint32_t n_guests;
 	struct shard *scratch;   /* for spread calls */
 	struct link paused;      /* struct postponed: oldest first */
 	struct timer pause_look; /* at them */
