@@ -249,6 +249,7 @@ uint64_t log_durable(const struct log *log) { return log->durable_lsn; }
 int log_failed(const struct log *log) { return log->failed; }
 uint64_t log_backlog(const struct log *log) { return log->backlog; }
 uint32_t log_id(const struct log *log) { return log->id; }
+uint64_t log_epoch(const struct log *log) { return log->epoch; }
 
 /* ---- waiting ----------------------------------------------------------------------------------- */
 

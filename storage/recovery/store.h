@@ -16,15 +16,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct changes;
 struct core;
-struct machine;
 struct store;
 
 struct store_options {
 	const char *directory;
-	uint64_t segment_size;
+	uint64_t segment_size; /* 0: the usual size */
 	enum log_mode mode;
+	/* Images are written by themselves when a core's log takes more than this and more than
+	 * `image_growth` times what the core's last images took; 0: the usual values. UINT64_MAX: never. */
+	uint64_t image_log_bytes;
+	uint32_t image_growth;
 };
+enum { STORE_SEGMENT_SIZE = RARE(16 * 1024 * 1024, 64 * 1024) };
 
 /* The part before the cores have shards: loads or makes the superblock, so that its hash seed is known. Fiber
  * code of core 0, with no shard yet. NULL: `why`. */
@@ -38,7 +43,10 @@ bool store_open(struct core *core, struct store *store, char *why, size_t why_si
 
 /* Fiber code of core 0: closes all logs, durably. */
 void store_close(struct core *core, struct store *store);
-void store_free(struct store *store); /* NULL is fine */
+
+/* NULL is fine. What store_close() has not closed is abandoned, as by a crash: when no core runs any more, and all
+ * are still there. */
+void store_free(struct store *store);
 
 /* ---- while it runs ------------------------------------------------------------------ */
 
@@ -55,6 +63,10 @@ struct keyspace_names {
 	uint32_t of_db[16];
 };
 int store_name_keyspaces(struct core *core, struct store *store, const struct keyspace_names *names) must_check;
+
+/* The same as part of a transaction: puts the row into its changes (changes_put_row()). Shard code of core 0, behind
+ * the gate. Who puts the row there by other means leaves the store's images without it. */
+void store_collect_names(struct store *store, const struct keyspace_names *names, struct changes *changes);
 const struct keyspace_names *store_keyspace_names(const struct store *store); /* as recovered */
 
 /* For INFO. */

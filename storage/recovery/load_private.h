@@ -1,0 +1,91 @@
+/* load_private.h -- a load's parts: what each core keeps, and the reader of each log. */
+#pragma once
+
+#include "engine/base/list.h"
+#include "engine/core/core.h"
+#include "storage/image/image.h"
+#include "storage/recovery/load.h"
+
+/* One core's: changed there alone. */
+struct load_share {
+	struct load *load;
+	struct core *core;
+	struct faults faults;
+	struct keyspace_names names; /* as far as they are known here */
+	uint32_t *spaces;            /* keyspaces that have keys here */
+	uint32_t n_spaces, spaces_room;
+	uint32_t last_space; /* the last one asked about, */
+	bool last_dead;      /* and what was said */
+	struct {
+		struct image_cover *cover; /* NULL: no image, or one that could not be read to its end */
+		uint64_t begin_lsn;
+	} images[PARTITIONS_ALL];
+	uint32_t work; /* since the fiber last let others run */
+};
+
+/* Records on their way to the core that owns them, packed one behind the other. `size` is a multiple of 8. */
+struct packed_record {
+	uint64_t lsn;
+	uint32_t space;
+	uint32_t length; /* of the body, which follows */
+	uint16_t slot;
+	uint8_t kind;
+	bool covered; /* the image of the partition may hold it already */
+};
+
+void pack_record(struct buf *to, const struct record *record, bool covered);
+
+/* The next packed record; false: that was the last. */
+bool unpack_record(struct slice *from, struct record *out, bool *covered) must_check;
+
+/* ---- load.c --------------------------------------------------------------------------- */
+
+uint16_t load_owner(const struct core *core, uint16_t partition);
+
+/* Shard code of the owner's core: applies a record of a partition of its. */
+void share_apply(struct load_share *share, const struct record *record, bool covered);
+
+/* Fiber code: counts work done, and lets others run when it was enough. */
+void share_worked(struct load_share *share, uint32_t work);
+
+static inline void progress_add(uint64_t *counter, uint64_t n) { __atomic_fetch_add(counter, n, __ATOMIC_RELAXED); }
+
+/* ---- replay.c: one log ------------------------------------------------------------------ */
+
+/* A transaction's records, until its outcome. */
+struct prepared {
+	struct link link;
+	struct tx_id id;
+	struct buf records; /* packed */
+};
+
+struct batch;
+
+struct replay {
+	struct load *load;
+	struct load_share *share; /* of the core that reads */
+	const struct log_files *files;
+	struct log_end end;
+	struct buf commits;         /* struct tx_id: decisions of this log */
+	struct link open;           /* struct prepared */
+	struct buf outcomes;        /* struct load_outcome */
+	struct prepared *gathering; /* the prepared group that records belong to now */
+	struct {
+		uint64_t from_lsn; /* UINT64_MAX: the partition does not need this log */
+		bool covered;      /* its image was written beside this log */
+	} partitions[PARTITIONS_ALL];
+	struct batch *batches[CORES_MAX]; /* being filled, for each owner */
+	uint32_t in_flight;               /* batches */
+	struct fiber *waiting;            /* for one of them */
+	uint64_t seen_number, seen_bytes; /* for the progress: the segment last read from, all before it */
+	uint64_t told_bytes;
+};
+
+void replay_init(struct replay *replay, struct load *load, const struct log_files *files);
+void replay_fini(struct replay *replay);
+
+/* Fiber code: reads the log to its end; all its records are applied when it returns. */
+void replay_run(struct replay *replay, struct load_share *share);
+
+/* Fiber code, when all logs of the era are read: decides what is still open. */
+void replay_settle(struct replay *replay);

@@ -1,0 +1,116 @@
+/* store_private.h -- a store's parts, and who may touch them.
+ *
+ * Core 0 owns the manifest, the system rows and the state of the image round. Each core owns its store_core.
+ * What others may read is marked: numbers, read and written whole.
+ */
+#pragma once
+
+#include "engine/base/list.h"
+#include "engine/core/core.h"
+#include "storage/journal/journal.h"
+#include "storage/recovery/load.h"
+#include "storage/recovery/rows.h"
+#include "storage/recovery/store.h"
+#include "storage/recovery/survey.h"
+
+/* A request to core 0 that changes the manifest; lies with who asked, until it is answered. */
+struct manifest_change {
+	struct link link;
+	void (*apply)(struct manifest *manifest, const struct manifest_change *change);
+	void (*answered)(struct core *core, struct message *message); /* on the core that asked */
+	uint16_t from;
+	int result;
+};
+
+/* One core's. */
+struct store_core {
+	struct store *store;
+	struct core *core;
+	struct log *log;
+	struct journal *journal;
+	struct timer look;         /* at the log's size */
+	uint64_t image_bytes;      /* that its last images took, before compression */
+	uint64_t changes_at_start; /* of the shard, when the last images were begun */
+	struct manifest_change begun;
+	bool is_begun;    /* the manifest knows that the log has a record */
+	bool tells_begun; /* it is being told */
+	int error;        /* of log_open() */
+	/* Others may read: */
+	uint64_t log_bytes;
+	uint64_t changes_since; /* the last whole round */
+	int log_error;
+};
+
+/* Who waits for the end of an image round. */
+struct image_ask {
+	struct link link;
+	struct fiber *fiber;
+	uint16_t from;
+	int result;
+};
+
+struct image_round {
+	bool running;    /* on core 0 */
+	uint64_t number; /* of its images */
+	uint16_t left;   /* cores that still write */
+	int error;       /* the first */
+	uint64_t began_ns;
+	struct link asks;       /* struct image_ask */
+	uint64_t wait_until_ns; /* after a failure: not by itself before; others may read it */
+};
+
+struct store {
+	struct store_options options;
+	char *directory;
+	struct superblock superblock;
+	struct manifest *manifest; /* as it is on disk */
+	uint64_t next_image;
+	struct survey survey; /* after the start only the segments of old eras */
+	struct load *load;    /* while loading */
+	struct keyspace_names recovered;
+	struct system_rows rows;
+	struct machine *machine;
+	uint16_t n_cores;
+	struct store_core cores[CORES_MAX];
+
+	struct link changes;  /* struct manifest_change, in order */
+	bool changing;        /* a fiber stores the manifest */
+	struct fiber *closer; /* waits until nothing of the store runs */
+	struct image_round round;
+
+	/* Others may read: */
+	struct load_progress progress;
+	bool loading, closing, image_running, image_failed;
+	uint64_t load_began_ns, load_ns;
+	int64_t image_last_s, image_last_ok_s;
+	uint64_t image_last_ns;
+};
+
+#define told(field)        __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define tell(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+
+/* ---- manifest_change.c ---------------------------------------------------------------- */
+
+/* Any core. Has the change made and durable; then change->answered is called there. Changes that come while one is
+ * being stored go together. */
+void manifest_ask(struct core *core, struct store *store, struct manifest_change *change);
+
+/* ---- image_round.c ---------------------------------------------------------------------- */
+
+/* Core 0. False: one runs already. */
+bool round_begin(struct core *core, struct store *store);
+
+/* Fiber code: images of all partitions on their cores before there are logs, and their names in `manifest`; 0 or
+ * -errno. */
+int images_before_logs(struct core *core, struct store *store, struct manifest *manifest);
+
+/* Each core: looks at its log once in a while from now on. */
+void look_begin(struct store_core *own);
+void look_end(struct store_core *own);
+void store_core_tell(struct store_core *own); /* the numbers that others may read */
+
+/* Fiber code of core 0: neither a round nor a change of the manifest runs when this returns. */
+void round_wait_for_end(struct core *core, struct store *store);
+void round_may_have_ended(struct core *core, struct store *store); /* one of them has */
+
+bool store_has_failed_log(const struct store *store);
