@@ -30,7 +30,8 @@ TestSuite(ring, .init = setup, .fini = teardown, .timeout = 60);
 
 Test(ring, lies_in_lines_of_its_own)
 {
-	cr_assert_eq(offsetof(struct ring, taken) - offsetof(struct ring, published), CACHE_PAIR);
+	cr_assert_eq(offsetof(struct ring, staged) - offsetof(struct ring, published), CACHE_PAIR);
+	cr_assert_eq(offsetof(struct ring, taken) - offsetof(struct ring, staged), CACHE_PAIR);
 	cr_assert_eq(offsetof(struct ring, slots) % CACHE_PAIR, 0);
 	cr_assert_eq((uintptr_t)ring % CACHE_PAIR, 0);
 }
