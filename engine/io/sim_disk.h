@@ -134,7 +134,7 @@ void sim_disk_remove(struct sim_disk *disk, const char *path);
 /* In what is read, and in what lies beneath. Bit 0 is the lowest of the first byte. */
 void sim_disk_flip_bit(struct sim_disk *disk, const char *path, uint64_t bit);
 
-/* Would every crash leave these bytes as they are read now, at this path? */
+/* Would every crash leave these bytes as they are read now, at this path? With `size` 0: the name. */
 bool sim_disk_is_durable(const struct sim_disk *disk, const char *path, uint64_t at, uint64_t size);
 
 /* Walks all that it is made of; asserts. */

@@ -216,6 +216,29 @@ Test(sim_disk, a_sync_is_about_what_was_done_when_it_was_staged)
 	cr_assert_gt(later_lost, 10);
 }
 
+Test(sim_disk, a_sync_of_a_directory_too)
+{
+	struct sim_disk_faults faults = {.delay_ns = 1000};
+	int later_lost = 0;
+	for (uint64_t seed = 0; seed < 60; seed++) {
+		struct bench b = bench_new(seed);
+		struct doing sync = {.op.done = on_done}, opening = {.op.done = on_done};
+		sim_disk_set_faults(b.disk, &faults);
+		open_new(&b, "first");
+		io_dir_sync(b.io, &sync.op, "");
+		io_file_open(b.io, &opening.op, "second", NEW, 0600);
+		while (!sync.is_done || !opening.is_done)
+			cr_assert(pass(&b));
+		cr_assert(sim_disk_is_durable(b.disk, "first", 0, 0));
+		cr_assert_not(sim_disk_is_durable(b.disk, "second", 0, 0));
+		crash(&b, seed);
+		cr_assert_eq(sim_disk_size(b.disk, "first"), 0);
+		later_lost += sim_disk_size(b.disk, "second") < 0;
+		bench_free(&b);
+	}
+	cr_assert_gt(later_lost, 10);
+}
+
 /* ---- names ------------------------------------------------------------------------------------------- */
 
 Test(sim_disk, names_stay_when_their_directory_was_synced)
@@ -492,6 +515,109 @@ Test(sim_disk, slow_and_out_of_order)
 	cr_assert(counts->slow > 5 && counts->slow < 27 && counts->reordered > 5);
 	cr_assert_gt(sim_now_ns(b.sim) - start_ns, 1000000000);
 	bench_free(&b);
+}
+
+static const struct sim_disk_faults all_faults = {.delay_ns = 10000,
+                                                  .slow = 20,
+                                                  .slow_ns = 1000000000,
+                                                  .read_fails = 50,
+                                                  .write_fails = 50,
+                                                  .sync_fails = 100,
+                                                  .name_fails = 100,
+                                                  .read_short = 50,
+                                                  .write_short = 50,
+                                                  .write_misdirected = 50,
+                                                  .write_lost = 50,
+                                                  .flip_at_rest = 50,
+                                                  .flip_on_read = 50,
+                                                  .room_bytes = 20 * SECTOR};
+
+enum { FLIGHTS = 6 };
+
+static void stage_any(struct bench *b, struct doing *doing, uint8_t *bytes)
+{
+	static const char *const paths[] = {"a", "b", "d/a", "d/b", "d", "e"}, *const dirs[] = {"d", "e", "."};
+	bool on_dir = sim_below(b->sim, 20) == 0;
+	const char *path = paths[sim_below(b->sim, 4) + (on_dir ? 2 : 0)];
+	const char *other = paths[sim_below(b->sim, 4) + (on_dir ? 2 : 0)], *dir = dirs[sim_below(b->sim, 3)];
+	int fd = (int)sim_below(b->sim, 5);
+	size_t size = sim_below(b->sim, 4 * SECTOR);
+	uint64_t at = sim_below(b->sim, 6 * SECTOR);
+	*doing = (struct doing){.op.done = on_done};
+	switch (sim_below(b->sim, 16)) {
+	case 0:
+	case 1:
+		io_file_open(b->io, &doing->op, path, NEW, 0600);
+		break;
+	case 2:
+		io_file_rename(b->io, &doing->op, path, other);
+		break;
+	case 3:
+		io_file_remove(b->io, &doing->op, path);
+		break;
+	case 4:
+		io_dir_make(b->io, &doing->op, dir);
+		break;
+	case 5:
+		io_dir_sync(b->io, &doing->op, dir);
+		break;
+	case 6:
+		io_file_sync(b->io, &doing->op, fd);
+		break;
+	case 7:
+		io_file_close(b->io, &doing->op, fd);
+		break;
+	case 8:
+	case 9:
+		io_file_read(b->io, &doing->op, fd, bytes, size, at);
+		break;
+	default:
+		io_file_write(b->io, &doing->op, fd, bytes, size, at, at & 1 ? IO_WRITE_DURABLE : 0);
+		break;
+	}
+}
+
+static void do_anything(struct bench *b)
+{
+	static uint8_t bytes[FLIGHTS][4 * SECTOR];
+	struct doing flights[FLIGHTS];
+	for (int i = 0; i < FLIGHTS; i++)
+		flights[i].is_done = true;
+	for (int i = 0; i < 200; i++) {
+		uint64_t which = sim_below(b->sim, FLIGHTS);
+		if (flights[which].is_done)
+			stage_any(b, &flights[which], bytes[which]);
+		else
+			pass(b);
+		if (i % 16 == 0)
+			sim_disk_verify(b->disk);
+	}
+}
+
+Test(sim_disk, all_at_once_and_it_stays_whole, .timeout = 60)
+{
+	struct bench b = {.disk = sim_disk_new(DISK_BYTES)};
+	sim_disk_set_faults(b.disk, &all_faults);
+	for (uint64_t life = 0; life < 400; life++) {
+		bench_boot(&b, life);
+		if (life % 3 == 0)
+			sim_disk_crash_after(b.disk, life % 200 + 1);
+		do_anything(&b);
+		if (life % 5 == 0)
+			sim_disk_kill(b.disk, life);
+		else
+			sim_disk_crash(b.disk, life);
+		bench_halt(&b);
+		sim_disk_verify(b.disk);
+		if (life % 50 == 0)
+			while (sim_disk_size(b.disk, "a") >= 0 || sim_disk_size(b.disk, "b") >= 0)
+				sim_disk_remove(b.disk, "a"), sim_disk_remove(b.disk, "b");
+	}
+	const struct sim_disk_counts *n = sim_disk_counts(b.disk);
+	const uint64_t *each = (const uint64_t *)n;
+	for (size_t i = 0; i < sizeof(*n) / sizeof(*each); i++)
+		cr_assert_gt(each[i], 0, "count %d", (int)i);
+	sim_disk_free(b.disk);
 }
 
 /* ---- crash points ------------------------------------------------------------------------------------------ */
