@@ -4,6 +4,7 @@
 #include "engine/core/fiber.h"
 #include "engine/core/reactor_private.h"
 #include "engine/io/sim.h"
+#include "engine/io/sim_disk.h"
 #include "engine/memory/memory.h"
 
 #include <criterion/criterion.h>
@@ -130,11 +131,14 @@ static void on_back_end(enum io_choice choice)
 Test(file, fibers_wait_for_the_ring) { on_back_end(IO_URING); }
 Test(file, fibers_wait_for_the_pool) { on_back_end(IO_EPOLL); }
 
+/* Reads come in parts there, too. */
 Test(file, fibers_wait_for_the_simulator)
 {
 	const struct sim_faults faults = {.clock_ns = 100, .delay_ns = 5000, .chunks = 2};
 	for (uint64_t seed = 0; seed < 20; seed++) {
 		struct sim *sim = sim_new(seed, &faults);
+		struct sim_disk_faults parts = {.delay_ns = 5000, .read_short = (uint32_t)seed * 40};
+		sim_disk_set_faults(sim_disk_of(sim), &parts);
 		struct io *io = sim_io_new(sim);
 		struct machine *machine = machine_new(1);
 		struct story s = story_begin(machine, io);
