@@ -4,6 +4,7 @@
 #include "kernels/column/bits.h"
 #include "query/commands/command.h"
 #include "query/commands/string_limit.h"
+#include "storage/journal/journal.h"
 
 /* ---- one bit ---------------------------------------------------------------------- */
 
@@ -62,6 +63,7 @@ static enum err run_setbit(struct exec *exec)
 	if (size > value.len || old != bit) {
 		uint8_t *byte = string_edit(exec->shard, &exec->first, size) + at / 8;
 		*byte = (uint8_t)((*byte & ~(0x80 >> at % 8)) | (bit << (7 - at % 8)));
+		shard_note_patch(exec->shard, at / 8, 1);
 	}
 	reply_integer(exec->reply, old);
 	return OK;
@@ -434,9 +436,12 @@ static uint64_t get_bits(struct slice bytes, const struct field *field)
 	return (uint64_t)(load_window(bytes, field->at / 8) >> window_shift(field)) & field_mask(field);
 }
 
+static size_t field_first_byte(const struct field *field) { return field->at / 8; }
+static size_t field_last_byte(const struct field *field) { return (field->at + field->width - 1) / 8; }
+
 static void put_bits(uint8_t *bytes, const struct field *field, uint64_t bits)
 {
-	size_t first = field->at / 8, last = (field->at + field->width - 1) / 8;
+	size_t first = field_first_byte(field), last = field_last_byte(field);
 	window mask = (window)field_mask(field) << window_shift(field);
 	window merged = load_window(slice_of(bytes, last + 1), first) & ~mask;
 	merged |= (window)bits << window_shift(field) & mask;
@@ -485,6 +490,7 @@ static void target_edit(struct exec *exec, struct field_target *target, size_t s
 		return;
 	size = size > target->value.len ? size : target->value.len;
 	target->bytes = string_edit(exec->shard, &exec->first, size);
+	shard_note_patch(exec->shard, 0, 0); /* what is written will be said */
 	target->value = slice_of(target->bytes, size);
 }
 
@@ -499,6 +505,8 @@ static void run_field(struct exec *exec, const struct field *field, struct field
 		if (bits != before) {
 			target_edit(exec, target, 0);
 			put_bits(target->bytes, field, bits);
+			shard_note_patch(exec->shard, field_first_byte(field),
+			                 field_last_byte(field) - field_first_byte(field) + 1);
 		}
 		reply_integer(exec->reply, field->verb == FIELD_SET ? old : field_value(field, bits));
 	} else {

@@ -3,6 +3,7 @@
 #include "query/commands/command.h"
 #include "query/commands/lcs.h"
 #include "query/commands/string_limit.h"
+#include "storage/journal/journal.h"
 
 #include <math.h>
 
@@ -373,6 +374,7 @@ static enum err run_append(struct exec *exec)
 			return ERR_STRING_TOO_LONG;
 		uint8_t *bytes = string_edit(exec->shard, &exec->first, len + more.len);
 		memcpy(bytes + len, more.ptr, more.len);
+		shard_note_patch(exec->shard, len, more.len);
 	}
 	reply_integer(exec->reply, (int64_t)(len + more.len));
 	return OK;
@@ -397,6 +399,7 @@ static enum err run_setrange(struct exec *exec)
 		len = end > len ? end : len;
 		uint8_t *bytes = string_edit(exec->shard, &exec->first, len);
 		memcpy(bytes + offset, value.ptr, value.len);
+		shard_note_patch(exec->shard, (uint64_t)offset, value.len);
 	}
 	reply_integer(exec->reply, (int64_t)len);
 	return OK;

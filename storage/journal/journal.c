@@ -12,6 +12,7 @@
 enum change_kind {
 	CHANGE_STATE,  /* whatever it is now */
 	CHANGE_EXPIRY, /* the value is as it was */
+	CHANGE_GONE,   /* went by itself; what a transaction makes of it meanwhile is not told here */
 	CHANGE_PATCH,  /* a string, as it was but for [at, at + len) and zeros behind its end */
 };
 
@@ -158,9 +159,10 @@ void journal_keep_names(struct journal *journal)
 		changes_add(&journal->own, &journal->only_change, object_key(take(journal->only)));
 }
 
-static void note_in(struct journal *journal, struct changes *into, const struct key *key)
+static void note_in(struct journal *journal, struct changes *into, const struct key *key, enum change_kind kind)
 {
 	struct change change = change_of(key);
+	change.kind = (uint8_t)kind;
 	journal_keep_names(journal);
 	changes_add(into, &change, key->name);
 }
@@ -169,7 +171,7 @@ void journal_note(struct journal *journal, const struct key *key, const struct o
 {
 	bool is_only = object && !journal->only && journal->own.n == 0 && journal->into == &journal->own;
 	if (unlikely(!is_only)) {
-		note_in(journal, journal->into, key);
+		note_in(journal, journal->into, key, CHANGE_STATE);
 		return;
 	}
 	journal->only = object;
@@ -177,7 +179,10 @@ void journal_note(struct journal *journal, const struct key *key, const struct o
 	journal->only_at = journal->shard->changes;
 }
 
-void journal_note_gone(struct journal *journal, const struct key *key) { note_in(journal, &journal->own, key); }
+void journal_note_gone(struct journal *journal, const struct key *key)
+{
+	note_in(journal, &journal->own, key, journal->into == &journal->own ? CHANGE_STATE : CHANGE_GONE);
+}
 
 static struct change *last_change(struct journal *journal)
 {
@@ -188,6 +193,10 @@ void journal_note_expiry(struct journal *journal) { last_change(journal)->kind =
 
 static void patch_widen(struct change *change, uint64_t at, uint64_t len)
 {
+	if (len == 0)
+		return;
+	if (change->len == 0)
+		change->at = at;
 	uint64_t end = change->at + change->len > at + len ? change->at + change->len : at + len;
 	change->at = change->at < at ? change->at : at;
 	change->len = end - change->at;
@@ -196,19 +205,14 @@ static void patch_widen(struct change *change, uint64_t at, uint64_t len)
 void journal_note_patch(struct journal *journal, uint64_t at, uint64_t len)
 {
 	struct change *change = last_change(journal);
-	if (change->kind == CHANGE_PATCH) {
-		patch_widen(change, at, len);
-		return;
-	}
 	change->kind = CHANGE_PATCH;
-	change->at = at;
-	change->len = len;
+	patch_widen(change, at, len);
 }
 
 void journal_collect(struct journal *journal, struct changes *changes)
 {
 	assert(!changes || journal->into == &journal->own);
-	journal_keep_names(journal);
+	journal_flush(journal);
 	journal->into = changes ? changes : &journal->own;
 }
 
@@ -323,7 +327,7 @@ static uint64_t log_patch(struct journal *journal, const struct change *change, 
 static uint64_t log_change(struct journal *journal, const struct change *change, struct slice name,
                            const struct object *object, bool more)
 {
-	if (!object)
+	if (!object || change->kind == CHANGE_GONE)
 		return append(journal, RECORD_KEY_DELETE, change, &name, 1, more);
 	if (change->kind == CHANGE_EXPIRY)
 		return log_expiry(journal, change, name, object_expires_ms(object), more);

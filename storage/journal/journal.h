@@ -25,14 +25,13 @@ struct journal;
 
 /* Changes noted and not logged: keys, each maybe more than once. Zeroed: none. */
 struct changes {
-	struct buf keys; /* of struct change, names behind each */
-	size_t last;     /* where the last one lies in it */
-	uint32_t n;      /* of keys */
+	struct buf keys;                /* of struct change, names behind each */
+	size_t last;                    /* where the last one lies in it */
+	uint32_t n;                     /* of keys */
 	struct buf row_name, row_value; /* a system row; no name: none */
 };
 
 static inline bool changes_any(const struct changes *changes) { return changes->n > 0 || changes->row_name.len > 0; }
-
 
 /* Notes what happens on a shard from the time on when shard->journal is set. A shard without one notes nothing:
  * servers without durability, scratch shards. A shard that recovers (shard->recovering) notes nothing either. */
@@ -53,8 +52,14 @@ void journal_note_gone(struct journal *journal, const struct key *key);
 void journal_note_expiry(struct journal *journal);
 
 /* Of the string that was just changed by string_edit(), bytes [at, at + len) are all that changed, and the zeros
- * that lengthened it. Said again for the same string_edit(): what lies between changed too. */
+ * that lengthened it. Said again for the same string_edit(): these too, and what lies between. */
 void journal_note_patch(struct journal *journal, uint64_t at, uint64_t len);
+
+static inline void shard_note_patch(struct shard *shard, uint64_t at, uint64_t len)
+{
+	if (shard->journal)
+		journal_note_patch(shard->journal, at, len);
+}
 
 /* Objects are about to go without a note: a keyspace is dropped. */
 void journal_keep_names(struct journal *journal);
@@ -64,7 +69,7 @@ uint64_t journal_flush(struct journal *journal);
 
 /* ---- transactions over several shards ------------------------------------------------- */
 
-/* What is noted from now on goes to `changes`, until journal_collect(journal, NULL). */
+/* What is noted from now on goes to `changes`, until journal_collect(journal, NULL). Both flush. */
 void journal_collect(struct journal *journal, struct changes *changes);
 void changes_free(struct changes *changes);
 

@@ -1,5 +1,6 @@
 /* Freeing what is large in slices: dropped keyspaces a segment at a time, huge blocks by 8 MiB. */
 #include "engine/memory/slab.h"
+#include "storage/journal/journal.h"
 #include "storage/keyspace/keyspace_private.h"
 
 static void keyspace_free(struct shard *shard, struct keyspace *keyspace)
@@ -85,6 +86,8 @@ void keyspace_drop(struct shard *shard, uint32_t id, bool now)
 	struct keyspace *keyspace = keyspace_of(shard->tables, id);
 	if (!keyspace)
 		return;
+	if (shard->journal)
+		journal_keep_names(shard->journal);
 	keyspace_unlist(shard->tables, keyspace);
 	keyspace->dropped = true;
 	shard->counters.freeing += keyspace->count;

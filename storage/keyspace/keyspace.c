@@ -2,6 +2,7 @@
 #include "storage/keyspace/keyspace.h"
 
 #include "engine/memory/memory.h"
+#include "storage/journal/journal.h"
 #include "storage/keyspace/access_private.h"
 #include "storage/keyspace/keyspace_private.h"
 
@@ -121,7 +122,7 @@ void keyspace_prefetch_object(struct shard *shard, const struct key *key)
 		__builtin_prefetch(&probe.segment->buckets[next_bucket(probe.home, probe.n)]);
 }
 
-void shard_key_changed(struct shard *shard, const struct key *key)
+static void tell_change(struct shard *shard, const struct key *key)
 {
 	shard->changes++;
 	if (unlikely(shard->tables->watches != NULL))
@@ -130,12 +131,19 @@ void shard_key_changed(struct shard *shard, const struct key *key)
 		shard->changed(shard, key);
 }
 
+void shard_key_changed(struct shard *shard, const struct key *key, const struct object *object)
+{
+	tell_change(shard, key);
+	if (shard->journal && likely(!shard->recovering))
+		journal_note(shard->journal, key, object);
+}
+
 /* The name may lie in the object itself, so that goes last. */
 static void place_delete(struct shard *shard, const struct key *key, const struct place *place)
 {
 	struct object *object = entry_object(*place->entry);
 	dict_remove(shard, place);
-	shard_key_changed(shard, key);
+	shard_key_changed(shard, key, NULL);
 	object_discard(shard, object);
 }
 
@@ -161,6 +169,16 @@ struct object *place_find(struct shard *shard, const struct key *key, struct pla
 	return NULL;
 }
 
+/* For readers: what has expired is gone, but stays as long as the log has no room to say so. */
+static struct object *place_find_living(struct shard *shard, const struct key *key)
+{
+	struct place place;
+	struct object *object = place_peek(shard, key, &place);
+	if (likely(!object || !place_expired(shard, &place)))
+		return object;
+	return shard_may_forget(shard) ? place_find(shard, key, &place) : NULL;
+}
+
 struct object *keyspace_peek(struct shard *shard, const struct key *key)
 {
 	struct place place;
@@ -169,8 +187,7 @@ struct object *keyspace_peek(struct shard *shard, const struct key *key)
 
 struct object *keyspace_find(struct shard *shard, const struct key *key, enum find_how how)
 {
-	struct place place;
-	struct object *object = place_find(shard, key, &place);
+	struct object *object = place_find_living(shard, key);
 	if (how == FIND_QUIET)
 		return object;
 	if (!object) {
@@ -200,7 +217,7 @@ void place_put(struct shard *shard, const struct key *key, const struct place *p
 		}
 		access_touch(shard, object);
 	}
-	shard_key_changed(shard, key);
+	shard_key_changed(shard, key, object);
 	if (old && old != object)
 		object_discard(shard, old);
 }
@@ -229,7 +246,11 @@ void keyspace_forget(struct shard *shard, struct keyspace *keyspace, struct obje
 	struct place place;
 	bool found = dict_find(&keyspace->dicts[partition_of(key.slot)], key.hash, key.name, &place);
 	assert(found);
-	place_delete(shard, &key, &place);
+	dict_remove(shard, &place);
+	tell_change(shard, &key);
+	if (shard->journal)
+		journal_note_gone(shard->journal, &key);
+	object_discard(shard, object);
 }
 
 struct object *keyspace_expire(struct shard *shard, const struct key *key, struct object *object, int64_t expires_ms)
@@ -244,6 +265,8 @@ struct object *keyspace_expire(struct shard *shard, const struct key *key, struc
 	else if (expires_ms != EXPIRES_NEVER)
 		object = object_reshape(shard, object, key->name, expires_ms); /* nothing hangs from such an object */
 	place_put(shard, key, &place, found, before_ms, object);
+	if (shard->journal && !shard->recovering)
+		journal_note_expiry(shard->journal);
 	return object;
 }
 
@@ -280,7 +303,7 @@ void keyspace_move(struct shard *shard, const struct key *from, const struct key
 	}
 	struct object *moved = object_reshape(shard, object, to->name, expiry_of(object));
 	dict_remove(shard, &place);
-	shard_key_changed(shard, from);
+	shard_key_changed(shard, from, NULL);
 	object_free_shell(shard, object);
 	struct object *old = place_find(shard, to, &place);
 	uint32_t access = moved->access;

@@ -89,8 +89,8 @@ static inline struct keyspace *keyspace_of(struct keyspace_tables *tables, uint3
 void *table_take(struct shard *shard, size_t size) __attribute__((malloc, returns_nonnull));
 void table_give(struct shard *shard, void *block, size_t size);
 
-/* Every change of a key passes here. */
-void shard_key_changed(struct shard *shard, const struct key *key);
+/* Every change of a key passes here: what it is now, or NULL. What it was before is freed later. */
+void shard_key_changed(struct shard *shard, const struct key *key, const struct object *object);
 
 /* The living object of a key and its place; NULL if there is none. Leaves no trace of use. */
 struct object *place_find(struct shard *shard, const struct key *key, struct place *out);
@@ -100,8 +100,11 @@ struct object *place_find(struct shard *shard, const struct key *key, struct pla
 void place_put(struct shard *shard, const struct key *key, const struct place *place, struct object *old,
                int64_t before_ms, struct object *object);
 
-/* Deletes an object that is in a table; says that the key changed. */
+/* Deletes an object that is in a table, by no command's doing; says that the key changed. */
 void keyspace_forget(struct shard *shard, struct keyspace *keyspace, struct object *object);
+
+/* Is there room in the log to say that keys went by themselves? If not, they wait. */
+bool shard_may_forget(const struct shard *shard);
 
 uint64_t shard_random(struct shard *shard);
 

@@ -1,6 +1,7 @@
 /* The shard itself: its life, memory, background work. */
 #include "engine/memory/memory.h"
 #include "engine/memory/slab.h"
+#include "storage/journal/journal.h"
 #include "storage/keyspace/keyspace_private.h"
 #include "storage/locks/locks.h"
 
@@ -97,22 +98,29 @@ static bool over_limit(const struct shard *shard)
 	return shard->memory_max && sizeof(*shard) + shard_memory(shard) > shard->memory_max;
 }
 
+bool shard_may_forget(const struct shard *shard) { return shard_refuses(shard, SHARD_WRITES) == OK; }
+
 /* Work is counted in entries, not measured: so it is the same in every run of a simulation. */
 bool shard_background(struct shard *shard, uint64_t budget_ns, uint64_t *next_ns)
 {
 	assert(!shard->recovering);
 	int64_t budget = (int64_t)(budget_ns / ENTRY_NS) + 1;
 	budget = free_run(shard, budget);
-	budget = expiry_run(shard, budget);
+	bool forgetting = shard_may_forget(shard);
+	if (forgetting)
+		budget = expiry_run(shard, budget);
 	for (; budget > 0 && slab_can_trim(shard->slab); budget -= TRIM_COST)
 		slab_trim(shard->slab);
 	bool evicting = false;
-	for (; budget > 0 && over_limit(shard); budget -= EVICTION_COST) {
+	for (; budget > 0 && forgetting && over_limit(shard); budget -= EVICTION_COST) {
 		evicting = evict_one(shard);
 		if (!evicting)
 			break;
 	}
-	if (free_is_due(shard) || expiry_is_due(shard) || slab_can_trim(shard->slab) || (evicting && over_limit(shard)))
+	if (shard->journal)
+		journal_flush(shard->journal);
+	if (free_is_due(shard) || slab_can_trim(shard->slab) || (forgetting && expiry_is_due(shard)) ||
+	    (evicting && over_limit(shard)))
 		return true;
 	int64_t next_ms = expiry_next_ms(shard);
 	uint64_t now_ns = shard->core ? shard->core->now_ns : 0;
@@ -124,6 +132,8 @@ bool shard_admit(struct shard *shard)
 {
 	if (likely(!over_limit(shard)))
 		return true;
+	if (!shard_may_forget(shard))
+		return false;
 	for (int i = 0; i < EVICTIONS_MAX && over_limit(shard); i++)
 		if (!evict_one(shard))
 			return false;

@@ -1,0 +1,66 @@
+/* fake_log.h -- a log that keeps its records in memory, for a look at each; what it says of itself is set. To be
+ * included by one file of a program, which then links this one. */
+#pragma once
+
+#include "engine/base/buf.h"
+#include "engine/memory/memory.h"
+#include "storage/log/log.h"
+
+enum { FAKE_RECORDS_MAX = 1 << 17 };
+
+struct log {
+	struct record *records; /* bodies: offsets in `bytes` until fake_record() */
+	struct buf bytes;
+	uint32_t n;
+	uint64_t durable;
+	int failed;
+	enum log_room room;
+	uint64_t epoch;
+};
+
+static inline struct log *fake_log_new(void)
+{
+	struct log *log = memory_zalloc(sizeof(*log));
+	log->records = memory_zalloc(FAKE_RECORDS_MAX * sizeof(*log->records));
+	return log;
+}
+
+static inline void fake_log_free(struct log *log)
+{
+	buf_fini(&log->bytes);
+	memory_free(log->records);
+	memory_free(log);
+}
+
+static inline struct record fake_record(const struct log *log, uint64_t lsn)
+{
+	assert(lsn > 0);
+	assert(lsn <= log->n);
+	struct record record = log->records[lsn - 1];
+	record.body.ptr = log->bytes.ptr + (uintptr_t)record.body.ptr;
+	return record;
+}
+
+uint64_t log_append(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space, const struct slice *parts,
+                    int n, bool more)
+{
+	assert(log->n < FAKE_RECORDS_MAX);
+	assert(n <= 8);
+	size_t at = log->bytes.len;
+	for (int i = 0; i < n; i++)
+		buf_append(&log->bytes, parts[i]);
+	log->records[log->n++] = (struct record){.kind = (uint8_t)kind,
+	                                         .group = more,
+	                                         .slot = slot,
+	                                         .space = space,
+	                                         .lsn = log->n,
+	                                         .body = slice_of((const uint8_t *)at, log->bytes.len - at)};
+	return log->n;
+}
+
+uint64_t log_appended(const struct log *log) { return log->n; }
+uint64_t log_durable(const struct log *log) { return log->durable; }
+int log_failed(const struct log *log) { return log->failed; }
+enum log_room log_room(const struct log *log) { return log->room; }
+uint32_t log_id(const struct log *log) { return 5; }
+uint64_t log_epoch(const struct log *log) { return log->epoch; }
