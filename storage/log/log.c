@@ -45,6 +45,7 @@ struct frame {
 /* A file in use. */
 struct segment {
 	uint64_t number, size, first_lsn;
+	bool filled;
 };
 
 struct log {
@@ -303,13 +304,13 @@ void log_set_mode(struct log *log, enum log_mode mode) { log->mode = mode; }
 
 /* ---- segments ------------------------------------------------------------------------------------ */
 
-static void add_segment(struct log *log, uint64_t number, uint64_t size, uint64_t first_lsn)
+static void add_segment(struct log *log, struct segment segment)
 {
 	if (log->n_segments == log->segments_room) {
 		log->segments_room = log->segments_room ? log->segments_room * 2 : 8;
 		log->segments = memory_resize(log->segments, log->segments_room * sizeof(*log->segments));
 	}
-	log->segments[log->n_segments++] = (struct segment){.number = number, .size = size, .first_lsn = first_lsn};
+	log->segments[log->n_segments++] = segment;
 }
 
 /* Gives back segments that hold nothing from `forget_lsn` or a hold on; those that follow are on disk. */
@@ -322,7 +323,8 @@ static void reclaim(struct log *log)
 		needed = held < needed ? held : needed;
 	}
 	while (n + 1 < log->n_segments && log->segments[n + 1].first_lsn <= needed) {
-		segment_pool_give(&log->pool, log->segments[n].number, log->segments[n].size);
+		const struct segment *segment = &log->segments[n];
+		segment_pool_give(&log->pool, segment->number, segment->size, segment->filled);
 		n++;
 	}
 	log->n_segments -= n;
@@ -474,7 +476,10 @@ static bool find_place(struct log *log, const struct frame *frame)
 	segment_pool_leave(&log->pool);
 	if (!segment_pool_take(&log->pool, end))
 		return false;
-	add_segment(log, log->pool.active->number, log->pool.segment_size, frame->first_lsn);
+	add_segment(log, (struct segment){.number = log->pool.active->number,
+	                                  .size = log->pool.segment_size,
+	                                  .first_lsn = frame->first_lsn,
+	                                  .filled = true});
 	reclaim(log);
 	return true;
 }
@@ -723,7 +728,9 @@ static struct log *log_new(struct core *core, const struct log_start *start)
 	list_init(&log->kept);
 	for (uint32_t i = 0; start->segments && i < start->segments->n; i++) {
 		const struct segment_info *info = &start->segments->all[i];
-		add_segment(log, info->number, info->size, info->head.first_lsn);
+		add_segment(log, (struct segment){.number = info->number,
+		                                  .size = info->size,
+		                                  .first_lsn = info->head.first_lsn});
 	}
 	segment_pool_init(&log->pool, core, start->directory, start->segment_size, start->next_number,
 	                  start->number_step, start->spare);

@@ -17,7 +17,6 @@
 #include "engine/memory/memory.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +25,8 @@ enum {
 	RETRY_NS = 1000 * 1000 * 1000,
 	CLEANED = SEGMENT_FRAMES_AT + LOG_BLOCK, /* both heads and what a first frame begins with */
 };
+
+static_assert((int)FILL_FIRST >= (int)CLEANED, "what is cleaned is filled");
 
 static struct segment_file *file_of(struct link *link) { return container_of(link, struct segment_file, link); }
 
@@ -57,12 +58,28 @@ static int fill(struct segment_pool *pool, struct segment_file *file, uint64_t e
 	return file->filled == pool->segment_size ? file_sync(pool->core, file->fd) : 0;
 }
 
-static int clean(struct segment_pool *pool, struct segment_file *file)
+static int write_zeros(struct segment_pool *pool, struct segment_file *file, size_t size, uint64_t at)
 {
-	void *zeros = file_buffer_new(CLEANED);
-	int result = file_write(pool->core, file->fd, zeros, CLEANED, 0, IO_WRITE_DURABLE);
+	void *zeros = file_buffer_new(size);
+	int result = file_write(pool->core, file->fd, zeros, size, at, IO_WRITE_DURABLE);
 	file_buffer_free(zeros);
 	return result;
+}
+
+/* A crash must not bring an old head back, nor an old frame behind half a new head. */
+static int clean(struct segment_pool *pool, struct segment_file *file)
+{
+	uint64_t size = pool->segment_size < CLEANED ? pool->segment_size : CLEANED;
+	int result = write_zeros(pool, file, (size_t)size, 0);
+	if (result == 0 && file->filled < size)
+		file->filled = size;
+	return result;
+}
+
+/* From the beginning on a file has its full size: one that is shorter was cut. */
+static int stretch(struct segment_pool *pool, struct segment_file *file)
+{
+	return write_zeros(pool, file, LOG_BLOCK, pool->segment_size - LOG_BLOCK);
 }
 
 static int open_file(struct segment_pool *pool, struct segment_file *file, unsigned flags)
@@ -82,28 +99,31 @@ static void close_file(struct segment_pool *pool, struct segment_file *file)
 	memory_free(file);
 }
 
-/* Opens what a log has left, as much of it as is there. */
+/* A name that a crash takes back would take back the segment. */
+static int sync_names(struct segment_pool *pool)
+{
+	char path[PATH_MAX_BYTES];
+	snprintf(path, sizeof(path), "%s/log", pool->directory);
+	return dir_sync(pool->core, path);
+}
+
+static int create(struct segment_pool *pool, struct segment_file *file)
+{
+	int result = open_file(pool, file, IO_OPEN_CREATE);
+	if (result == 0)
+		result = stretch(pool, file);
+	return result < 0 ? result : sync_names(pool);
+}
+
+/* One that another process left may have holes, and nobody knows how sure its name is. */
 static int reopen(struct segment_pool *pool, struct segment_file *file)
 {
 	int result = open_file(pool, file, 0);
-	if (result < 0)
-		return result;
-	int64_t size = file_size(pool->core, file->fd);
-	if (size < 0)
-		return (int)size;
-	file->filled = (uint64_t)size / LOG_BLOCK * LOG_BLOCK;
-	return size >= CLEANED ? clean(pool, file) : 0;
-}
-
-/* A name that a crash takes back would take back the segment. */
-static int create(struct segment_pool *pool, struct segment_file *file)
-{
-	char path[PATH_MAX_BYTES];
-	int result = open_file(pool, file, IO_OPEN_CREATE);
-	if (result < 0)
-		return result;
-	snprintf(path, sizeof(path), "%s/log", pool->directory);
-	return dir_sync(pool->core, path);
+	if (result == 0 && file->filled < pool->segment_size)
+		result = stretch(pool, file);
+	if (result == 0 && file->filled < pool->segment_size)
+		result = sync_names(pool);
+	return result < 0 ? result : clean(pool, file);
 }
 
 static void put_ready(struct segment_pool *pool, struct segment_file *file)
@@ -158,13 +178,18 @@ static struct segment_file *unfilled(const struct segment_pool *pool)
 	return NULL;
 }
 
-static bool may_make(const struct segment_pool *pool) { return pool->wanted && !pool->error; }
+static bool lacks_files(const struct segment_pool *pool)
+{
+	return unfilled(pool) || pool->n_ready < READY_WANTED || !list_empty(&pool->spare);
+}
+
+static bool may_make(const struct segment_pool *pool) { return pool->wanted && !timer_started(&pool->retry); }
 
 static bool has_work(const struct segment_pool *pool)
 {
 	if (!list_empty(&pool->leaving) || !list_empty(&pool->surplus))
 		return true;
-	return may_make(pool) && (unfilled(pool) || pool->n_ready < READY_WANTED || !list_empty(&pool->spare));
+	return may_make(pool) && lacks_files(pool);
 }
 
 static void remove_one(struct segment_pool *pool)
@@ -180,10 +205,9 @@ static void remove_one(struct segment_pool *pool)
 
 static void failed_to_make(struct segment_pool *pool, int error)
 {
-	if (error == -EINTR)
-		return;
-	log_warning("no room can be made for the log in %s: %s; tried again every second", pool->directory,
-	            strerror(-error));
+	if (pool->error != -error)
+		log_warning("no room can be made for the log in %s: %s; tried again every second", pool->directory,
+		            strerror(-error));
 	pool->error = -error;
 	timer_start(&pool->core->timers, &pool->retry, pool->core->now_ns + RETRY_NS);
 }
@@ -204,6 +228,8 @@ static void one_step(struct segment_pool *pool)
 		result = make_one(pool);
 	if (result < 0)
 		failed_to_make(pool, result);
+	else if (pool->error && !lacks_files(pool))
+		pool->error = 0;
 }
 
 static void work(void *arg)
@@ -226,9 +252,7 @@ void segment_pool_work(struct segment_pool *pool)
 
 static void retry(struct core *core, struct timer *timer)
 {
-	struct segment_pool *pool = container_of(timer, struct segment_pool, retry);
-	pool->error = 0;
-	segment_pool_work(pool);
+	segment_pool_work(container_of(timer, struct segment_pool, retry));
 }
 
 /* ---- for the log ---------------------------------------------------------------------------- */
@@ -248,7 +272,7 @@ void segment_pool_init(struct segment_pool *pool, struct core *core, const char 
 	list_init(&pool->leaving);
 	list_init(&pool->surplus);
 	for (uint32_t i = 0; spare && i < spare->n; i++)
-		segment_pool_give(pool, spare->all[i].number, spare->all[i].size);
+		segment_pool_give(pool, spare->all[i].number, spare->all[i].size, false);
 }
 
 int segment_pool_open(struct segment_pool *pool)
@@ -279,10 +303,10 @@ void segment_pool_leave(struct segment_pool *pool)
 	pool->active = NULL;
 }
 
-/* Others than of the size that new ones have are only removed. */
-void segment_pool_give(struct segment_pool *pool, uint64_t number, uint64_t size)
+/* Longer ones than are made now are only removed. */
+void segment_pool_give(struct segment_pool *pool, uint64_t number, uint64_t size, bool filled)
 {
-	struct segment_file *file = segment_file_new(number, 0);
+	struct segment_file *file = segment_file_new(number, filled ? size : 0);
 	bool used = size <= pool->segment_size && pool->n_ready + pool->n_spare < READY_MAX;
 	list_push_back(used ? &pool->spare : &pool->surplus, &file->link);
 	pool->n_spare += used;

@@ -15,11 +15,12 @@
 #include "engine/memory/memory.h"
 #include "storage/log/assembly_private.h"
 #include "storage/log/frame_private.h"
+#include "storage/log/window_private.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-enum { WINDOW = 1024 * 1024, NAME_ROOM = 32 };
+enum { NAME_ROOM = 32 };
 
 struct log_reader {
 	struct core *core;
@@ -29,9 +30,7 @@ struct log_reader {
 	uint32_t i;          /* the segment that is read */
 	int fd;              /* -1: it is to be opened */
 	uint64_t at;         /* of the next frame */
-	uint8_t *window;     /* bytes of the file */
-	uint64_t window_at;
-	size_t window_size;
+	struct window window;
 	struct assembly assembly;
 	struct log_end end; /* where what was read so far ends: next_lsn and chain are what comes next */
 	struct frame_header frame;
@@ -87,6 +86,12 @@ static void say_lost(struct log_reader *reader, uint64_t until)
 
 /* ---- bytes of files -------------------------------------------------------------------------- */
 
+static uint64_t segment_end(const struct log_reader *reader)
+{
+	const struct segment_info *info = segment(reader, reader->i);
+	return info->size < info->head.size ? info->size : info->head.size;
+}
+
 static int segment_open(struct log_reader *reader)
 {
 	char path[4096];
@@ -95,7 +100,7 @@ static int segment_open(struct log_reader *reader)
 	if (fd < 0)
 		return fd;
 	reader->fd = fd;
-	reader->window_size = 0;
+	window_open(&reader->window, fd, segment_end(reader));
 	/* What is read from the last one must be there tomorrow too, and not only in a cache
 	 * that the process before this one filled. */
 	return next_segment(reader) ? 0 : file_sync(reader->core, fd);
@@ -103,36 +108,16 @@ static int segment_open(struct log_reader *reader)
 
 static void segment_close(struct log_reader *reader)
 {
-	if (reader->fd >= 0)
-		file_close(reader->core, reader->fd);
+	if (reader->fd < 0)
+		return;
+	window_close(&reader->window);
+	file_close(reader->core, reader->fd);
 	reader->fd = -1;
 }
 
-static uint64_t segment_end(const struct log_reader *reader)
-{
-	const struct segment_info *info = segment(reader, reader->i);
-	return info->size < info->head.size ? info->size : info->head.size;
-}
-
-/* Bytes from `at` on, `want` of them unless the segment ends; how many there are. */
 static int64_t look(struct log_reader *reader, uint64_t at, size_t want, const uint8_t **out)
 {
-	uint64_t end = segment_end(reader) / LOG_BLOCK * LOG_BLOCK;
-	if (at >= end)
-		return 0;
-	if (want > end - at)
-		want = (size_t)(end - at);
-	if (at < reader->window_at || at + want > reader->window_at + reader->window_size) {
-		size_t size = end - at < WINDOW ? (size_t)(end - at) : WINDOW;
-		int64_t n = file_read(reader->core, reader->fd, reader->window, size, at);
-		reader->window_at = at;
-		reader->window_size = n < 0 ? 0 : (size_t)n;
-		if (n < 0)
-			return n;
-	}
-	size_t there = reader->window_size - (size_t)(at - reader->window_at);
-	*out = reader->window + (at - reader->window_at);
-	return (int64_t)(there < want ? there : want);
+	return window_look(&reader->window, at, want, out);
 }
 
 static enum log_read failed(struct log_reader *reader, uint64_t at, int64_t error)
@@ -318,7 +303,7 @@ struct log_reader *log_reader_new(struct core *core, const char *directory, cons
 	*reader = (struct log_reader){
 	        .core = core, .segments = segments, .fd = -1, .i = UINT32_MAX, .end.next_lsn = from_lsn ? from_lsn : 1};
 	reader->directory = memcpy(memory_alloc(size), directory, size);
-	reader->window = file_buffer_new(WINDOW);
+	window_init(&reader->window, core);
 	assembly_init(&reader->assembly, segments->n > 0 ? segments->all[0].head.log : 0, from_lsn);
 	if (segments->n == 0)
 		stop(reader, LOG_READ_END);
@@ -331,7 +316,7 @@ void log_reader_free(struct log_reader *reader)
 		return;
 	segment_close(reader);
 	assembly_fini(&reader->assembly);
-	file_buffer_free(reader->window);
+	window_fini(&reader->window);
 	memory_free(reader->directory);
 	buf_fini(&reader->why);
 	memory_free(reader);
@@ -403,7 +388,7 @@ const struct frame_header *log_reader_frame(const struct log_reader *reader, uin
 {
 	*number = reader->frame_number;
 	*at = reader->frame_offset;
-	return &reader->frame;
+	return reader->end.frames > 0 ? &reader->frame : NULL;
 }
 
 /* ---- salvage -------------------------------------------------------------------------------------------- */

@@ -51,5 +51,5 @@ const char *log_reader_why(const struct log_reader *reader); /* file, offset, wh
 /* Goes on past corruption, at the next frame that is sound: for salvage. False: there is none. */
 bool log_reader_skip(struct log_reader *reader);
 
-/* The place of the last given frame, for listings: file number, offset, its header. */
+/* The place of the last given frame, for listings: file number, offset, its header. NULL: none was given. */
 const struct frame_header *log_reader_frame(const struct log_reader *reader, uint64_t *number, uint64_t *at);

@@ -42,11 +42,11 @@ struct segment_pool {
 	struct link leaving;         /* the log has done with their descriptors */
 	struct link surplus;         /* to be removed */
 	uint32_t n_ready, n_spare;
-	bool wanted;   /* something was appended: make files ready */
-	bool running;  /* the fiber */
-	bool stopping; /* it is to end */
-	int error;     /* the last attempt to make one failed: no others until the timer fires */
-	struct timer retry;
+	bool wanted;                                /* something was appended: make files ready */
+	bool running;                               /* the fiber */
+	bool stopping;                              /* it is to end */
+	int error;                                  /* errno: too few files are ready, and no more can be made */
+	struct timer retry;                         /* runs: not before it fires */
 	void (*stopped)(struct segment_pool *pool); /* called when the fiber has ended, if it was to */
 	uint64_t n_made, n_reused;
 };
@@ -64,8 +64,8 @@ struct segment_file *segment_pool_take(struct segment_pool *pool, uint64_t bytes
 /* The active one is full: it is closed in the background. */
 void segment_pool_leave(struct segment_pool *pool);
 
-/* A file that no log needs any more. */
-void segment_pool_give(struct segment_pool *pool, uint64_t number, uint64_t size);
+/* A file that no log needs any more. `filled`: none of its blocks can be missing. */
+void segment_pool_give(struct segment_pool *pool, uint64_t number, uint64_t size, bool filled);
 
 /* Lets the fiber work if there is something to do. */
 void segment_pool_work(struct segment_pool *pool);

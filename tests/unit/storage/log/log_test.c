@@ -1,6 +1,4 @@
 /* A log is written, closed and read back. */
-#include "engine/core/file.h"
-#include "storage/log/reader.h"
 #include "tests/unit/storage/log/stage.h"
 
 enum { SEGMENT_SIZE = 1024 * 1024 };
@@ -10,25 +8,6 @@ struct story {
 	uint32_t n;
 	uint64_t last_lsn;
 };
-
-static struct log_start start_of(uint64_t segment_size)
-{
-	return (struct log_start){.id = 7,
-	                          .epoch = 1,
-	                          .next_lsn = 1,
-	                          .segment_size = segment_size,
-	                          .directory = "data",
-	                          .next_number = 1,
-	                          .number_step = 1,
-	                          .next_generation = 1};
-}
-
-static void make_directory(struct stage *s)
-{
-	cr_assert_eq(dir_make(s->core, "data"), 0);
-	cr_assert_eq(dir_make(s->core, "data/log"), 0);
-	cr_assert_eq(dir_sync(s->core, "data"), 0);
-}
 
 static void fill(uint8_t *bytes, size_t size, uint64_t seed)
 {
@@ -43,7 +22,7 @@ static void write_and_close(struct stage *s, void *arg)
 	struct story *story = arg;
 	struct log_start start = start_of(SEGMENT_SIZE);
 	int error = 0;
-	make_directory(s);
+	make_directory(s, NULL);
 	struct log *log = log_open(s->core, &start, &error);
 	cr_assert(log, "%d", error);
 	for (uint32_t i = 0; i < story->n; i++) {
@@ -94,10 +73,11 @@ static void read_back(struct stage *s, void *arg)
 
 Test(log, what_was_closed_is_read_back)
 {
-	struct stage s;
+	struct sim_disk *disk = sim_disk_new(64 * 1024 * 1024);
+	struct stage s = stage_begin(disk, 1);
 	struct story story = {.n = 1000};
-	stage_init(&s, 1);
-	stage_run(&s, write_and_close, &story);
-	stage_run(&s, read_back, &story);
-	stage_fini(&s);
+	cr_assert(stage_run(&s, write_and_close, &story));
+	cr_assert(stage_run(&s, read_back, &story));
+	stage_end(&s);
+	sim_disk_free(disk);
 }
