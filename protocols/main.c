@@ -3,6 +3,7 @@
 #include "engine/config/settings.h"
 #include "engine/io/os.h"
 #include "protocols/bench/bench.h"
+#include "protocols/check/check.h"
 #include "protocols/serve.h"
 
 #include <string.h>
@@ -19,6 +20,7 @@ static int version_main(int argc, char **argv, char *const *environment);
 static const struct subcommand subcommands[] = {
 	{"serve", "run the server", serve_main},
 	{"bench", "measure a server that speaks RESP", bench_main},
+	{"check", "verify a data directory, or save what is left of it", check_main},
 	{"help", "show this", help_main},
 	{"version", "show the version", version_main},
 };

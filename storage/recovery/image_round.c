@@ -72,7 +72,7 @@ bool store_has_failed_log(const struct store *store)
 
 static bool gives_up(const struct store *store) { return told(store->closing) || store_has_failed_log(store); }
 
-/* ---- holding back --------------------------------------------------------------------- */
+/* ---- holding back -------------------------------------------------------------------------- */
 
 /* Is somebody being served, or does a commit wait? */
 static bool is_busy(struct image_part *part)
@@ -103,7 +103,7 @@ static bool part_pause(void *arg, size_t bytes)
 	return !gives_up(part->store);
 }
 
-/* ---- one partition ---------------------------------------------------------------------- */
+/* ---- one partition ------------------------------------------------------------------------- */
 
 static uint64_t lsn_of_log(void *arg)
 {
@@ -226,7 +226,7 @@ static int settle(struct image_part *part)
 	return error;
 }
 
-/* ---- making it count ------------------------------------------------------------------------- */
+/* ---- making it count ----------------------------------------------------------------------- */
 
 static uint32_t own_log(const struct manifest *manifest, uint16_t core)
 {
@@ -296,7 +296,7 @@ static int make_count(struct image_part *part)
 	return 0;
 }
 
-/* ---- one core's part ---------------------------------------------------------------------------- */
+/* ---- one core's part ----------------------------------------------------------------------- */
 
 /* Those with most log behind them first. */
 struct behind {
@@ -406,7 +406,7 @@ static void part_begins(struct core *core, struct message *message)
 	fiber_start(core, part_main, message->args[0].ptr);
 }
 
-/* ---- the round, on core 0 --------------------------------------------------------------------------- */
+/* ---- the round, on core 0 ------------------------------------------------------------------ */
 
 bool round_begin(struct core *core, struct store *store)
 {
@@ -502,7 +502,7 @@ void round_wait_for_end(struct core *core, struct store *store)
 	}
 }
 
-/* ---- asking for it -------------------------------------------------------------------------------------- */
+/* ---- asking for it ------------------------------------------------------------------------- */
 
 static void image_asked(struct core *core, struct message *message)
 {
@@ -534,7 +534,7 @@ int store_image(struct core *core, struct store *store)
 	return ask.result;
 }
 
-/* ---- looking ------------------------------------------------------------------------------------------------ */
+/* ---- looking ------------------------------------------------------------------------------- */
 
 static void put_begun(struct manifest *manifest, const struct manifest_change *change)
 {
@@ -616,8 +616,7 @@ void look_begin(struct store_core *own)
 
 void look_end(struct store_core *own) { timer_stop(&own->core->timers, &own->look); }
 
-/* ---- before there are logs ----------------------------------------------------------------------------------------
- */
+/* ---- before there are logs ----------------------------------------------------------------- */
 
 struct early_images {
 	struct store *store;

@@ -33,7 +33,7 @@ void share_worked(struct load_share *share, uint32_t work)
 	fiber_yield(share->core);
 }
 
-/* ---- packed records --------------------------------------------------------------------- */
+/* ---- packed records ------------------------------------------------------------------------ */
 
 static size_t packed_size(uint32_t length) { return sizeof(struct packed_record) + ((size_t)length + 7) / 8 * 8; }
 
@@ -67,7 +67,7 @@ bool unpack_record(struct slice *from, struct record *out, bool *covered)
 	return true;
 }
 
-/* ---- keyspaces ---------------------------------------------------------------------------- */
+/* ---- keyspaces ----------------------------------------------------------------------------- */
 
 static bool has_space(const struct load_share *share, uint32_t space)
 {
@@ -140,7 +140,7 @@ static void tell_names(struct load_share *share)
 	}
 }
 
-/* ---- applying ------------------------------------------------------------------------------- */
+/* ---- applying ------------------------------------------------------------------------------ */
 
 static void malformed(struct load_share *share, const struct record *record)
 {
@@ -211,7 +211,7 @@ void share_apply(struct load_share *share, const struct record *record, bool cov
 		malformed(share, record);
 }
 
-/* ---- images ----------------------------------------------------------------------------------- */
+/* ---- images -------------------------------------------------------------------------------- */
 
 static bool put_entry(struct load_share *share, uint16_t partition, const struct image_entry *entry)
 {
@@ -306,7 +306,7 @@ static void load_images(struct core *core, void *arg)
 			load_image(share, p);
 }
 
-/* ---- the shares -------------------------------------------------------------------------------- */
+/* ---- the shares ---------------------------------------------------------------------------- */
 
 static void share_begin(struct core *core, void *arg)
 {
@@ -356,7 +356,7 @@ static bool hand_up_faults(struct load *load, struct faults *faults)
 	return load->salvage || !any;
 }
 
-/* ---- eras ---------------------------------------------------------------------------------------- */
+/* ---- eras ---------------------------------------------------------------------------------- */
 
 struct era_work {
 	struct load *load;
@@ -455,7 +455,7 @@ static bool load_logs(struct core *core, struct load *load, struct faults *fault
 	return true;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------------------------- */
 
 static void load_init(struct core *core, struct load *load)
 {

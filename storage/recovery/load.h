@@ -50,7 +50,7 @@ struct load {
 };
 
 /* False: a fault that nothing may be built on; never in salvage. */
-bool load_run(struct core *core, struct load *load, struct faults *faults) must_check;
+bool load_run(struct core *core, struct load *load, struct faults *faults);
 
 /* What was found out about the log at `i` of the survey. */
 const struct log_end *load_log_end(const struct load *load, uint32_t i);

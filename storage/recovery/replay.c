@@ -25,7 +25,7 @@ struct batch {
 	struct buf records; /* packed */
 };
 
-/* ---- to the owners ------------------------------------------------------------------------ */
+/* ---- to the owners ------------------------------------------------------------------------- */
 
 static void batch_free(struct batch *batch)
 {
@@ -96,7 +96,7 @@ static void add_to_batch(struct replay *replay, uint16_t to, const struct record
 		send_batch(replay, to);
 }
 
-/* ---- one record ------------------------------------------------------------------------------- */
+/* ---- one record ---------------------------------------------------------------------------- */
 
 /* UINT16_MAX: there is no such slot. */
 static uint16_t partition_of_record(const struct record *record)
@@ -126,7 +126,7 @@ static void route(struct replay *replay, const struct record *record)
 		add_to_batch(replay, owner, record, covered);
 }
 
-/* ---- transactions ----------------------------------------------------------------------------- */
+/* ---- transactions -------------------------------------------------------------------------- */
 
 static bool same_tx(const struct tx_id *a, const struct tx_id *b)
 {
@@ -211,7 +211,7 @@ static void take_record(struct replay *replay, const struct record *record)
 	}
 }
 
-/* ---- the log ------------------------------------------------------------------------------------- */
+/* ---- the log ------------------------------------------------------------------------------- */
 
 /* How far the reader has come, for the progress line. */
 static void tell_progress(struct replay *replay, const struct log_reader *reader)
@@ -268,6 +268,21 @@ static void read_run(struct replay *replay, uint32_t from, uint32_t to)
 	log_reader_free(reader);
 }
 
+/* An image counts only once the log is durable up to where it was written: what is shorter now was longer. */
+static void judge_end(struct replay *replay)
+{
+	uint64_t needed = 0;
+	for (uint32_t p = 0; p < PARTITIONS_ALL; p++) {
+		uint64_t from = replay->partitions[p].from_lsn;
+		if (from != UINT64_MAX && from > needed)
+			needed = from;
+	}
+	if (needed > replay->end.next_lsn)
+		fault(&replay->share->faults,
+		      "log %" PRIu32 ": ends before LSN %" PRIu64 ", but went on at least to LSN %" PRIu64 " once",
+		      replay->files->log.id, replay->end.next_lsn, needed - 1);
+}
+
 static void tell_end(struct replay *replay)
 {
 	uint64_t bytes = 0;
@@ -287,6 +302,8 @@ void replay_run(struct replay *replay, struct load_share *share)
 		read_run(replay, from, to);
 	}
 	flush_batches(replay);
+	if (list->n > 0 && goes_on(replay))
+		judge_end(replay);
 	tell_end(replay);
 }
 
@@ -318,7 +335,7 @@ void replay_settle(struct replay *replay)
 	flush_batches(replay);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 void replay_init(struct replay *replay, struct load *load, const struct log_files *files)
 {

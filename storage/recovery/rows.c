@@ -3,7 +3,7 @@
 #include "engine/memory/memory.h"
 #include "kernels/bytes.h"
 
-/* ---- rows --------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------- */
 
 static struct system_row *row_of(const struct system_rows *rows, struct slice name)
 {
@@ -67,7 +67,7 @@ void rows_fini(struct system_rows *rows)
 	*rows = (struct system_rows){0};
 }
 
-/* ---- names of keyspaces --------------------------------------------------------------- */
+/* ---- names of keyspaces -------------------------------------------------------------------- */
 
 enum { DATABASES = array_len(((struct keyspace_names *)0)->of_db) };
 static_assert(KEYSPACES_SIZE == (DATABASES + 1) * 4, "the row's size");

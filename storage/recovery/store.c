@@ -24,7 +24,7 @@ static const uint64_t generations_reserved = 1ull << 40;
 
 static const uint64_t progress_ns = 2000000000;
 
-/* ---- before there are shards ---------------------------------------------------------------- */
+/* ---- before there are shards --------------------------------------------------------------- */
 
 static struct store *store_new(struct core *core, const struct store_options *options)
 {
@@ -90,7 +90,7 @@ struct store *store_begin(struct core *core, const struct store_options *options
 uint64_t store_hash_seed(const struct store *store) { return store->superblock.hash_seed; }
 const struct keyspace_names *store_keyspace_names(const struct store *store) { return &store->recovered; }
 
-/* ---- what there is ------------------------------------------------------------------------------ */
+/* ---- what there is ------------------------------------------------------------------------- */
 
 static bool refuse(const struct faults *faults, const struct store *store, char *why, size_t why_size)
 {
@@ -166,7 +166,7 @@ static bool look_at_directory(struct core *core, struct store *store, char *why,
 	return faults.n == 0 || refuse(&faults, store, why, why_size);
 }
 
-/* ---- loading ---------------------------------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------------------------- */
 
 /* Says how far it has come, once in a while; lies in load_all()'s fiber. */
 struct progress {
@@ -222,7 +222,7 @@ static bool load_all(struct core *core, struct store *store, char *why, size_t w
 	return true;
 }
 
-/* ---- the manifest of this start ------------------------------------------------------------------------ */
+/* ---- the manifest of this start ------------------------------------------------------------ */
 
 static bool goes_on(const struct store *store) { return store->manifest->n_cores == store->n_cores; }
 
@@ -312,7 +312,7 @@ static bool switch_manifest(struct core *core, struct store *store, char *why, s
 	return result == 0;
 }
 
-/* ---- logs ------------------------------------------------------------------------------------------------ */
+/* ---- logs ---------------------------------------------------------------------------------- */
 
 struct opening {
 	struct store *store;
@@ -387,7 +387,7 @@ static bool open_logs(struct core *core, struct store *store, uint64_t generatio
 	return true;
 }
 
-/* ---- serving begins ------------------------------------------------------------------------------------------ */
+/* ---- serving begins ------------------------------------------------------------------------ */
 
 static void say_outcomes(struct store_core *own)
 {
@@ -460,68 +460,67 @@ bool store_open(struct core *core, struct store *store, char *why, size_t why_si
 	return true;
 }
 
-/* ---- names of keyspaces ------------------------------------------------------------------------------------------ */
+/* ---- system rows ---------------------------------------------------------------------------- */
 
-struct names_ask {
+struct row_ask {
 	struct log_waiter waiter;
 	struct store *store;
-	const struct keyspace_names *names;
+	struct slice name, value;
 	struct fiber *fiber;
 	uint16_t from;
 	int result;
 };
 
-static void names_answered(struct core *core, struct message *message)
+static void row_answered(struct core *core, struct message *message)
 {
-	struct names_ask *ask = message->args[0].ptr;
+	struct row_ask *ask = message->args[0].ptr;
 	fiber_wake(core, ask->fiber);
 }
 
-static void names_durable(struct log *log, struct log_waiter *waiter)
+static void row_durable(struct log *log, struct log_waiter *waiter)
 {
-	struct names_ask *ask = container_of(waiter, struct names_ask, waiter);
+	struct row_ask *ask = container_of(waiter, struct row_ask, waiter);
 	struct core *core = ask->store->cores[0].core;
 	ask->result = log_durable(log) >= waiter->lsn ? 0 : -log_failed(log);
-	core_post(core, ask->from, &(struct message){.run = names_answered, .args[0].ptr = ask});
+	core_post(core, ask->from, &(struct message){.run = row_answered, .args[0].ptr = ask});
 }
 
-/* The images of the system partition show what is here. */
-static void keep_names(struct store *store, const struct keyspace_names *names, uint8_t value[KEYSPACES_SIZE])
+static void row_asked(struct core *core, struct message *message)
 {
+	struct row_ask *ask = message->args[0].ptr;
+	struct store_core *own = &ask->store->cores[0];
+	rows_put(&ask->store->rows, ask->name, ask->value); /* what images of the system partition show */
+	ask->waiter.run = row_durable;
+	ask->waiter.lsn = journal_put_row(own->journal, ask->name, ask->value);
+	if (log_failed(own->log) || log_wait(own->log, &ask->waiter))
+		row_durable(own->log, &ask->waiter);
+}
+
+int store_put_row(struct core *core, struct store *store, struct slice name, struct slice value)
+{
+	struct row_ask ask = {
+	        .store = store, .name = name, .value = value, .fiber = fiber_self(core), .from = core->id};
+	core_post(core, 0, &(struct message){.run = row_asked, .args[0].ptr = &ask});
+	fiber_wait(core);
+	return ask.result;
+}
+
+int store_name_keyspaces(struct core *core, struct store *store, const struct keyspace_names *names)
+{
+	uint8_t value[KEYSPACES_SIZE];
 	keyspaces_encode(names, value);
-	rows_put(&store->rows, ROW_KEYSPACES, slice_of(value, KEYSPACES_SIZE));
+	return store_put_row(core, store, ROW_KEYSPACES, slice_of(value, sizeof(value)));
 }
 
 void store_collect_names(struct store *store, const struct keyspace_names *names, struct changes *changes)
 {
 	uint8_t value[KEYSPACES_SIZE];
-	keep_names(store, names, value);
+	keyspaces_encode(names, value);
+	rows_put(&store->rows, ROW_KEYSPACES, slice_of(value, sizeof(value)));
 	changes_put_row(changes, ROW_KEYSPACES, slice_of(value, sizeof(value)));
 }
 
-static void names_asked(struct core *core, struct message *message)
-{
-	struct names_ask *ask = message->args[0].ptr;
-	struct store *store = ask->store;
-	struct store_core *own = &store->cores[0];
-	uint8_t value[KEYSPACES_SIZE];
-	keep_names(store, ask->names, value);
-	ask->waiter.run = names_durable;
-	ask->waiter.lsn = journal_put_row(own->journal, ROW_KEYSPACES, slice_of(value, sizeof(value)));
-	if (log_failed(own->log) || log_wait(own->log, &ask->waiter))
-		names_durable(own->log, &ask->waiter);
-}
-
-int store_name_keyspaces(struct core *core, struct store *store, const struct keyspace_names *names)
-{
-	struct names_ask ask = {.store = store, .names = names, .fiber = fiber_self(core), .from = core->id};
-	core_post(core, 0, &(struct message){.run = names_asked, .args[0].ptr = &ask});
-	fiber_wait(core);
-	return ask.result;
-}
-
-/* ---- the end
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------- */
 
 static void close_core(struct core *core, void *arg)
 {
@@ -567,8 +566,7 @@ void store_free(struct store *store)
 	memory_free(store);
 }
 
-/* ---- what it tells
- * --------------------------------------------------------------------------------------------------- */
+/* ---- what it tells ------------------------------------------------------------------------- */
 
 void store_facts(struct store *store, struct store_facts *out)
 {

@@ -10,6 +10,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/compiler.h"
+#include "engine/base/slice.h"
 #include "storage/disk/directory.h"
 #include "storage/log/log.h"
 
@@ -56,6 +57,9 @@ int store_image(struct core *core, struct store *store) must_check;
 
 /* The same, begun and not waited for. False: one is being written already. */
 bool store_image_start(struct core *core, struct store *store);
+
+/* A row of the system partition, durable when it returns. Fiber code of any core; 0 or -errno. */
+int store_put_row(struct core *core, struct store *store, struct slice name, struct slice value) must_check;
 
 /* Names of keyspaces: a change of them, durable when it returns. Fiber code, behind the gate. 0 or -errno. */
 struct keyspace_names {

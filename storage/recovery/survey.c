@@ -25,7 +25,7 @@ static struct log_files *files_of(struct survey *survey, uint32_t log)
 	return NULL;
 }
 
-/* ---- one file at a time --------------------------------------------------------------- */
+/* ---- one file at a time -------------------------------------------------------------------- */
 
 static void count_up(struct survey *survey, const struct segment_info *info)
 {
@@ -68,7 +68,7 @@ static void sort_in(struct look *look, const struct segment_info *info)
 	segment_list_add(files ? &files->segments : &look->survey->spare, info);
 }
 
-/* ---- one log at a time ---------------------------------------------------------------- */
+/* ---- one log at a time --------------------------------------------------------------------- */
 
 /* Of two with the same place the later one first: the other was begun before a crash, and nothing in it counted. */
 static int by_place(const void *a, const void *b)

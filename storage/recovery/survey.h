@@ -29,5 +29,5 @@ struct survey {
 
 /* Fiber code. False: a fault or more; `out` is filled as far as it goes, and to be freed. */
 bool survey_take(struct core *core, const char *directory, const struct superblock *superblock,
-                 const struct manifest *manifest, struct survey *out, struct faults *faults) must_check;
+                 const struct manifest *manifest, struct survey *out, struct faults *faults);
 void survey_fini(struct survey *survey);

@@ -8,6 +8,7 @@
 #include "engine/memory/memory.h"
 #include "engine/placement/placement.h"
 #include "kernels/cpu.h"
+#include "storage/check/check.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/locks/locks.h"
 
@@ -26,17 +27,23 @@ uint64_t chance(uint64_t *random, uint64_t n)
 	return (z ^ z >> 31) % n;
 }
 
+void *model_share(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(memory, MAP_FAILED);
+	return memory;
+}
+
 struct model *model_new(uint64_t seed)
 {
-	struct model *model = mmap(NULL, sizeof(*model), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	cr_assert_neq(model, MAP_FAILED);
+	struct model *model = model_share(sizeof(*model));
 	model->random = seed;
 	for (uint32_t k = 0; k < HOUSE_KEYS; k++)
 		model->keys[k].db = k % 7 == 0 ? 1 + k % 3 : 0;
 	return model;
 }
 
-/* ---- cores ------------------------------------------------------------------------------ */
+/* ---- cores --------------------------------------------------------------------------------- */
 
 static bool is_ready(struct house *house, uint16_t id)
 {
@@ -183,16 +190,16 @@ bool house_open(struct house *house, struct sim_disk *disk, struct model *model,
 	return true;
 }
 
-static void do_close(struct house *house, void *arg) { store_close(house->cores[0].core, house->store); }
+void house_shut(struct house *house, void *arg) { store_close(house->cores[0].core, house->store); }
 
 void house_close(struct house *house)
 {
-	cr_assert(house_run(house, do_close, NULL));
+	cr_assert(house_run(house, house_shut, NULL));
 	store_free(house->store);
 	unmake_cores(house);
 }
 
-/* ---- keys ----------------------------------------------------------------------------------- */
+/* ---- keys ---------------------------------------------------------------------------------- */
 
 static uint8_t byte_of(uint32_t seed, uint32_t at) { return (uint8_t)((seed + at / 16) * 2654435761u >> 20); }
 
@@ -248,14 +255,15 @@ static struct key_state draw_state(struct house *house, const struct key_state *
 		next.expires_ms = (int64_t)(4000000000000 + chance(random, 1000));
 		return next;
 	}
-	next.length = (uint32_t)chance(random, chance(random, 40) == 0 ? VALUE_MAX : chance(random, 4) == 0 ? 5000 : 100);
+	next.length = (uint32_t)chance(random, chance(random, 40) == 0  ? VALUE_MAX
+	                                       : chance(random, 4) == 0 ? 5000
+	                                                                : 100);
 	next.seed = (uint32_t)chance(random, UINT32_MAX);
 	if (chance(random, 8) == 0)
 		next.expires_ms = (int64_t)(4000000000000 + chance(random, 1000));
 	return next;
 }
 
-#define NOTE(object) journal_note(shard->journal, &key, object)
 /* On the owner's core. */
 static void change_key(struct house *house, struct shard *shard, uint32_t k)
 {
@@ -264,32 +272,29 @@ static void change_key(struct house *house, struct shard *shard, uint32_t k)
 	const struct key_state *from = &model->acked, *to = &model->asked;
 	struct key key = key_of_number(house, k, name);
 	if (!to->exists) {
-		if (keyspace_delete(shard, &key)) NOTE(NULL);
+		(void)keyspace_delete(shard, &key);
 		return;
 	}
 	if (from->exists && from->seed == to->seed && from->length == to->length &&
 	    from->patch_length == to->patch_length) {
-		struct object *o = keyspace_expire(shard, &key, keyspace_find(shard, &key, FIND_WRITE), to->expires_ms);
-		NOTE(o);
+		keyspace_expire(shard, &key, keyspace_find(shard, &key, FIND_WRITE), to->expires_ms);
 		return;
 	}
 	static uint8_t value[VALUE_MAX];
 	value_of(to, value);
 	if (to->patch_length == 0) {
-		struct object *o = string_put(shard, &key, slice_of(value, to->length), to->expires_ms);
-		NOTE(o);
+		string_put(shard, &key, slice_of(value, to->length), to->expires_ms);
 		return;
 	}
 	uint8_t *bytes = string_edit(shard, &key, to->length);
 	memcpy(bytes + to->patch_at, value + to->patch_at, to->patch_length);
-	NOTE(keyspace_peek(shard, &key));
 	if (shard->journal)
 		journal_note_patch(shard->journal, to->patch_at, to->patch_length);
 }
 
 static void take_time(struct core *there) { there->shard->now_ms = there->wall_us / 1000; }
 
-/* ---- clients ---------------------------------------------------------------------------------- */
+/* ---- clients ------------------------------------------------------------------------------- */
 
 struct client {
 	struct house *house;
@@ -388,7 +393,7 @@ static void client_writes(struct client *client)
 	house->model->writes++;
 }
 
-/* ---- transactions over several cores ------------------------------------------------------------ */
+/* ---- transactions over several cores ------------------------------------------------------- */
 
 struct tx_part {
 	struct house *house;
@@ -556,7 +561,7 @@ void house_write(struct house *house, uint32_t n)
 	fiber_wait(core);
 }
 
-/* ---- flushing ------------------------------------------------------------------------------------ */
+/* ---- flushing ------------------------------------------------------------------------------ */
 
 static void drop_here(struct core *there, void *arg)
 {
@@ -581,7 +586,7 @@ void house_flush(struct house *house)
 	house->model->flushes++;
 }
 
-/* ---- the verdict ------------------------------------------------------------------------------------ */
+/* ---- the verdict --------------------------------------------------------------------------- */
 
 static bool is_in_state(struct object *object, const struct key_state *state)
 {
@@ -624,7 +629,7 @@ static enum found judge_key(struct house *house, uint32_t k)
 {
 	struct key_model *key = &house->model->keys[k];
 	struct object *object = object_of_number(house, k);
-	bool old = is_in_state(object, &key->acked), new = key->is_asked && is_in_state(object, &key->asked);
+	bool old = is_in_state(object, &key->acked), new = key->is_asked &&is_in_state(object, &key->asked);
 	cr_assert(old || new, "key %u of db %u: %s; acknowledged: %d (%u bytes)%s", k, key->db,
 	          object ? "is there in another state" : "is lost", key->acked.exists, key->acked.length,
 	          key->is_asked ? ", another was asked for" : "");
@@ -674,4 +679,63 @@ void house_verify(struct house *house)
 	}
 	cr_assert_eq(keys_there(house), n, "there are %lu keys, and should be %lu", (unsigned long)keys_there(house),
 	             (unsigned long)n);
+}
+
+/* ---- looking ------------------------------------------------------------------------------- */
+
+struct look {
+	struct check_out out; /* first */
+	struct buf *text;
+	const char *directory, *into;
+	bool (*look)(struct core *core, struct look *look);
+	bool ok;
+};
+
+static void write_text(struct check_out *out, struct slice text)
+{
+	buf_append(container_of(out, struct look, out)->text, text);
+}
+
+static bool look_check(struct core *core, struct look *look) { return check_run(core, look->directory, &look->out); }
+static bool look_dump(struct core *core, struct look *look) { return check_dump(core, look->directory, &look->out); }
+
+static bool look_salvage(struct core *core, struct look *look)
+{
+	cr_assert_eq(dir_make(core, look->into), 0);
+	return check_salvage(core, look->directory, look->into, &look->out);
+}
+
+static void do_look(struct house *house, void *arg)
+{
+	struct look *look = arg;
+	look->ok = look->look(house->cores[0].core, look);
+}
+
+static bool look_at(struct sim_disk *disk, uint64_t seed, struct look *look)
+{
+	struct house house = {.disk = disk, .n_cores = 1, .random = seed};
+	kernels_init(cpu_features());
+	look->out.write = write_text;
+	make_cores(&house, seed);
+	if (!house_run(&house, do_look, look))
+		return false;
+	unmake_cores(&house);
+	buf_byte(look->text, '\0');
+	return look->ok;
+}
+
+bool house_check(struct sim_disk *disk, const char *directory, uint64_t seed, struct buf *out)
+{
+	return look_at(disk, seed, &(struct look){.text = out, .directory = directory, .look = look_check});
+}
+
+bool house_dump(struct sim_disk *disk, const char *directory, uint64_t seed, struct buf *out)
+{
+	return look_at(disk, seed, &(struct look){.text = out, .directory = directory, .look = look_dump});
+}
+
+bool house_salvage(struct sim_disk *disk, const char *directory, const char *into, uint64_t seed, struct buf *out)
+{
+	return look_at(disk, seed,
+	               &(struct look){.text = out, .directory = directory, .into = into, .look = look_salvage});
 }

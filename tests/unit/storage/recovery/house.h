@@ -19,7 +19,7 @@ enum { HOUSE_KEYS = 240, HOUSE_CLIENTS = 4, HOUSE_CORES_MAX = 4 };
 
 struct key_state {
 	bool exists;
-	uint32_t length, seed;              /* of the value */
+	uint32_t length, seed;                       /* of the value */
 	uint32_t patch_at, patch_length, patch_seed; /* over it */
 	int64_t expires_ms;
 };
@@ -59,13 +59,17 @@ struct house {
 	uint32_t clients_left;
 };
 
-struct model *model_new(uint64_t seed); /* in shared memory */
+void *model_share(size_t size); /* zeroed memory that a child process shares */
+struct model *model_new(uint64_t seed);
 uint64_t chance(uint64_t *random, uint64_t n);
 
 /* Begins the store and opens it. False: house->why, or the disk has crashed. */
 bool house_open(struct house *house, struct sim_disk *disk, struct model *model, uint16_t n_cores, uint64_t seed);
 
-/* Closes it orderly and takes it down. */
+/* Closes the store orderly: for house_run(). */
+void house_shut(struct house *house, void *arg);
+
+/* The same, and takes the house down. */
 void house_close(struct house *house);
 
 /* Runs `work` in a fiber of core 0 to its end; false: the disk has crashed. */
@@ -79,3 +83,10 @@ void house_verify(struct house *house);
 
 /* Empties all databases. Fiber code of core 0, while no client writes. */
 void house_flush(struct house *house);
+
+/* ---- looking at what lies on the disk, between lives ------------------------------------------ */
+
+/* As `orbit check` does: is it sound? What it says goes to `out`. False too if the disk crashed meanwhile. */
+bool house_check(struct sim_disk *disk, const char *directory, uint64_t seed, struct buf *out);
+bool house_dump(struct sim_disk *disk, const char *directory, uint64_t seed, struct buf *out);
+bool house_salvage(struct sim_disk *disk, const char *directory, const char *into, uint64_t seed, struct buf *out);

@@ -38,7 +38,8 @@ Test(store, goes_on_with_any_number_of_cores)
 	struct house house = {0};
 	for (uint64_t seed = 1; seed <= 60; seed++) {
 		uint32_t n = 1 + (uint32_t)chance(&model->random, 20);
-		cr_assert(house_open(&house, disk, model, 1 + (uint16_t)chance(&model->random, 4), seed), "%s", house.why);
+		cr_assert(house_open(&house, disk, model, 1 + (uint16_t)chance(&model->random, 4), seed), "%s",
+		          house.why);
 		house_verify(&house);
 		cr_assert(house_run(&house, do_write, &n));
 		if (chance(&model->random, 4) == 0)
