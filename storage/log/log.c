@@ -159,7 +159,8 @@ static void cursor_copy(struct cursor *from, uint8_t *to, size_t n)
 {
 	while (n > 0) {
 		size_t left = from->part->len - from->offset, some = n < left ? n : left;
-		memcpy(to, from->part->ptr + from->offset, some);
+		if (some > 0)
+			memcpy(to, from->part->ptr + from->offset, some);
 		from->offset += some;
 		to += some;
 		n -= some;
@@ -237,7 +238,8 @@ uint64_t log_append(struct log *log, enum record_kind kind, uint16_t slot, uint3
 	}
 	uint8_t *to = frame->bytes + frame->used + sizeof(header);
 	for (int i = 0; i < n; i++) {
-		memcpy(to, parts[i].ptr, parts[i].len);
+		if (parts[i].len > 0)
+			memcpy(to, parts[i].ptr, parts[i].len);
 		to += parts[i].len;
 	}
 	header.length = (uint32_t)length;
@@ -327,6 +329,8 @@ static void reclaim(struct log *log)
 		segment_pool_give(&log->pool, segment->number, segment->size, segment->filled);
 		n++;
 	}
+	if (n == 0)
+		return;
 	log->n_segments -= n;
 	memmove(log->segments, log->segments + n, log->n_segments * sizeof(*log->segments));
 }

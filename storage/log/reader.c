@@ -326,8 +326,10 @@ static enum log_read give_frame(struct log_reader *reader, const uint8_t *bytes,
                                 uint32_t *n)
 {
 	const struct frame_header *header = &reader->frame;
-	begin_why(reader, reader->at);
-	if (!assembly_add(&reader->assembly, bytes, header, &reader->why)) {
+	cleanup(buf_fini) struct buf what = {0};
+	if (!assembly_add(&reader->assembly, bytes, header, &what)) {
+		begin_why(reader, reader->at);
+		buf_append(&reader->why, buf_slice(&what));
 		say_lost(reader, header->first_lsn + header->n_records);
 		return stop(reader, LOG_READ_CORRUPT);
 	}
