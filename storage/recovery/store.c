@@ -291,9 +291,10 @@ static int next_manifest(struct core *core, struct store *store, struct manifest
 	if (goes_on(store))
 		return 0;
 	int result = is_full(next, core->n_cores) ? images_before_logs(core, store, next) : 0;
-	(void)manifest_drop_logs(next);
+	(void)manifest_drop_logs(next); /* makes room; the last era stays until there is another */
 	if (result == 0)
 		add_era(core, next);
+	(void)manifest_drop_logs(next);
 	return result;
 }
 

@@ -146,8 +146,8 @@ static void judge_log(struct look *look, struct log_files *files)
 	uint64_t needed = manifest_needs_from(look->manifest, files->log.id);
 	files->only_decisions = needed == UINT64_MAX;
 	files->from_lsn = files->only_decisions ? 0 : needed;
-	if (list->n == 0 && needed == 0)
-		return; /* named in the manifest, and then came a crash before it was begun */
+	if (list->n == 0 && (needed == 0 || files->only_decisions))
+		return; /* no record was ever written to it, or none that a partition needs */
 	if (list->n == 0) {
 		fault(look->faults, "log %" PRIu32 ": all of its segments are missing", files->log.id);
 		return;

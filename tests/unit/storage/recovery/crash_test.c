@@ -29,7 +29,7 @@ static bool is_sound(struct sim_disk *disk, uint64_t seed)
 	struct buf text = {0};
 	bool sound = sim_disk_size(disk, "data/superblock") < 0 || house_check(disk, "data", seed, &text);
 	if (!sound)
-		fprintf(stderr, "%s", (const char *)text.ptr);
+		fprintf(stderr, "%s", text.ptr ? (const char *)text.ptr : "the power failed");
 	buf_fini(&text);
 	return sound;
 }
