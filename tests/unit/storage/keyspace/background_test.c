@@ -49,6 +49,28 @@ Test(background, wakes_earlier_for_an_earlier_key)
 	cr_assert_lt(m.io[0].now_ns - from_ns, 100 * (uint64_t)1000000);
 }
 
+Test(background, waits_until_the_shard_has_recovered)
+{
+	struct key key = key_named(0, text("huge"));
+	shard->recovering = true;
+	shard->now_ms = 0;
+	for (uint32_t i = 0; i < 1000; i++)
+		put(i, m.core[0]->wall_us / 1000 + (i % 2 ? -1000 : 2000));
+	string_edit(shard, &key, 20 * 1024 * 1024);
+	keyspace_delete(shard, &key);
+	cr_assert_eq(shard->counters.freeing, 0, "nobody else would free it now");
+	uint64_t from_ns = m.io[0].now_ns;
+	test_run_until_idle(&m);
+	cr_assert_eq(keyspace_count(shard, 0), 1000);
+	shard_recovered(shard);
+	while (keyspace_count(shard, 0) == 1000)
+		test_step(&m, 0);
+	cr_assert_eq(keyspace_count(shard, 0), 500);
+	test_run_until_idle(&m);
+	cr_assert_eq(keyspace_count(shard, 0), 0);
+	cr_assert_lt(m.io[0].now_ns - from_ns, 2500 * (uint64_t)1000000);
+}
+
 Test(background, frees_a_dropped_keyspace_in_slices)
 {
 	for (uint32_t i = 0; i < 100000; i++)
