@@ -37,9 +37,11 @@ struct life {
 	struct memory_of_all *all;
 	struct log *log;
 	uint64_t epoch, segment_size;
-	struct log_hold hold;
-	struct log_waiter waiters[64];
-	uint64_t waiter_order;
+	struct waiting {
+		struct log_waiter waiter;
+		struct life *life;
+	} waiting[64];
+	uint64_t waited_lsn; /* for which the last of them has waited */
 };
 
 static void body_fill(uint8_t *bytes, uint32_t size, uint32_t seed)
@@ -225,22 +227,26 @@ static void append_group(struct stage *s, struct life *life)
 		append_one(s, life, i + 1 < n);
 }
 
+/* In the order of what they wait for. */
 static void waited(struct log *log, struct log_waiter *waiter)
 {
+	struct life *life = container_of(waiter, struct waiting, waiter)->life;
 	check(log_failed(log) || waiter->lsn <= log_durable(log));
+	check(waiter->lsn >= life->waited_lsn);
+	life->waited_lsn = waiter->lsn;
 	waiter->lsn = 0;
 }
 
 static void wait_for_some(struct stage *s, struct life *life)
 {
-	struct log_waiter *waiter = &life->waiters[sim_below(s->sim, array_len(life->waiters))];
-	if (waiter->lsn)
+	struct waiting *waiting = &life->waiting[sim_below(s->sim, array_len(life->waiting))];
+	if (waiting->waiter.lsn)
 		return;
 	uint64_t durable = log_durable(life->log);
-	*waiter = (struct log_waiter){.lsn = durable + sim_below(s->sim, log_appended(life->log) - durable + 1),
-	                              .run = waited};
-	if (log_wait(life->log, waiter))
-		waiter->lsn = 0;
+	uint64_t lsn = durable + sim_below(s->sim, log_appended(life->log) - durable + 1);
+	*waiting = (struct waiting){.waiter = {.lsn = lsn, .run = waited}, .life = life};
+	if (log_wait(life->log, &waiting->waiter))
+		waiting->waiter.lsn = 0;
 }
 
 /* As the owners of images do: never more than is durable, and sure itself before it is said to the log. */
@@ -278,7 +284,8 @@ static void do_something(struct stage *s, struct life *life)
 		break;
 	case 4:
 	case 5:
-		wait_for_some(s, life);
+		for (uint64_t n = sim_below(s->sim, 5); n > 0; n--)
+			wait_for_some(s, life);
 		break;
 	case 6:
 		if (log_appended(life->log) > 0) /* a session that wants to know */
@@ -302,8 +309,8 @@ static void live(struct stage *s, void *arg)
 		do_something(s, life);
 	log_close(life->log);
 	life->all->durable_lsn = life->all->appended_lsn;
-	for (size_t i = 0; i < array_len(life->waiters); i++)
-		check_eq(life->waiters[i].lsn, 0);
+	for (size_t i = 0; i < array_len(life->waiting); i++)
+		check_eq(life->waiting[i].waiter.lsn, 0);
 }
 
 static void begin_world(struct stage *s, void *arg) { make_directory(s, arg); }
