@@ -16,6 +16,7 @@
 #include "protocols/resp/resp.h"
 #include "query/commands/commands.h"
 #include "query/session/round.h"
+#include "storage/recovery/store.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -36,6 +37,7 @@ struct core_thread {
 	int cpu; /* -1: not pinned */
 	char why[256];
 	struct errand drain, cut, stop;
+	struct errand close; /* core 0's */
 };
 
 struct server {
@@ -43,10 +45,15 @@ struct server {
 	struct machine *machine;
 	struct command_index *index;
 	struct tls_context *tls;
+	struct store *store; /* NULL: nothing is kept on disk */
 	uint64_t hash_seed;
+	pthread_barrier_t begun;  /* core 0 has looked at the data directory */
 	pthread_barrier_t joined; /* all cores made, or not */
-	pthread_barrier_t ready;  /* with the main thread: the listeners are open, or not; and the end */
-	_Atomic bool failed;
+	pthread_barrier_t ready;  /* core 0 and the main thread: data is loaded and the listeners are open, or not */
+	pthread_barrier_t closed; /* the same two: the logs are closed */
+	pthread_barrier_t ended;  /* all and the main thread: nobody sends to anybody any more */
+	_Atomic bool failed; /* before the loops run */
+	bool opened;         /* clients are let in; read by the main thread, behind `ready` */
 	_Atomic uint64_t patience_ns; /* with connections, at the end */
 	bool started; /* the threads run */
 	int cpus[CORES_MAX], n_cpus;
@@ -68,7 +75,7 @@ static void say(const char *format, ...)
 
 /* ---- one core ----------------------------------------------------------------------- */
 
-static bool core_make(struct core_thread *t)
+static bool io_make(struct core_thread *t)
 {
 	struct server *server = t->server;
 	struct io *io = io_new((enum io_choice)server->settings->io, t->why, sizeof(t->why));
@@ -81,22 +88,31 @@ static bool core_make(struct core_thread *t)
 	if (t->why[0] && t->id == 0)
 		log_notice("io_uring is not used: %s; epoll serves instead", t->why);
 	reactor_set_poll(core, (enum reactor_poll)server->settings->poll);
+	return true;
+}
+
+static void rooms_make(struct core_thread *t)
+{
+	struct server *server = t->server;
+	struct core *core = server->machine->cores[t->id];
+	core->store = server->store;
 	core->shard = shard_new(core, server->hash_seed);
 	core->commands = commands_new(core, server->index);
 	core->commands->rounds = rounds_new(core);
 	commands_follow_settings(core);
 	core->network = network_new(core);
 	network_follow_settings(core);
-	return true;
 }
 
 static void core_unmake(struct core *core)
 {
 	struct io *io = core->io;
-	network_free(core->network);
-	rounds_free(core->commands->rounds);
-	commands_free(core->commands);
-	shard_free(core->shard);
+	if (core->network) { /* the rooms were made */
+		network_free(core->network);
+		rounds_free(core->commands->rounds);
+		commands_free(core->commands);
+		shard_free(core->shard);
+	}
 	memory_free(core->metrics);
 	core_free(core);
 	io_free(io);
@@ -156,21 +172,97 @@ static bool listen_all(struct core_thread *t)
 	return !settings->unixsocket[0] || listen_unix(core, settings, t->why, sizeof(t->why));
 }
 
+/* ---- the data directory ------------------------------------------------------------- */
+
+/* Looks at the directory before there are shards: keys are hashed with its seed. */
+static void store_begins(void *arg)
+{
+	struct core_thread *t = arg;
+	struct server *server = t->server;
+	const struct settings *s = server->settings;
+	struct store_options options = {.directory = s->data_dir, .segment_size = (uint64_t)s->log_segment_size,
+					.image_log_bytes = (uint64_t)s->image_log_size,
+					.mode = (enum log_mode)s->durability};
+	server->store = store_begin(server->machine->cores[0], &options, t->why, sizeof(t->why));
+	if (server->store)
+		server->hash_seed = store_hash_seed(server->store);
+	else
+		server->failed = true;
+	server->machine->cores[0]->stopped = true; /* of this first loop, which is core 0's alone */
+}
+
+static void look_at_store(struct core_thread *t)
+{
+	struct core *core = t->server->machine->cores[0];
+	fiber_start(core, store_begins, t);
+	reactor_run(core);
+	reactor_restart(core);
+}
+
+static void follow_there(struct core *there, void *arg)
+{
+	commands_follow_names(there, store_keyspace_names(arg));
+	commands_follow_settings(there);
+}
+
+static bool load(struct core_thread *t)
+{
+	struct store *store = t->server->store;
+	struct core *core = t->server->machine->cores[0];
+	if (!store)
+		return true;
+	if (!store_open(core, store, t->why, sizeof(t->why)))
+		return false;
+	fiber_call_all(core, follow_there, store);
+	return true;
+}
+
+/* Loads what is there, then lets clients in. */
+static void opens(void *arg)
+{
+	struct core_thread *t = arg;
+	struct server *server = t->server;
+	server->opened = load(t) && listen_all(t);
+	pthread_barrier_wait(&server->ready);
+}
+
+static void closes(void *arg)
+{
+	struct server *server = arg;
+	store_close(server->machine->cores[0], server->store);
+	pthread_barrier_wait(&server->closed);
+}
+
+static void do_close(struct core *core, struct errand *errand)
+{
+	fiber_start(core, closes, container_of(errand, struct core_thread, close)->server);
+}
+
 static void core_run(void *arg)
 {
 	struct core_thread *t = arg;
 	struct server *server = t->server;
-	bool made = core_make(t);
+	bool made = io_make(t);
 	if (!made)
 		server->failed = true;
+	if (made && t->id == 0 && server->settings->persist)
+		look_at_store(t);
+	pthread_barrier_wait(&server->begun);
+	if (made && !server->failed)
+		rooms_make(t);
 	pthread_barrier_wait(&server->joined);
-	if (t->id == 0 && !server->failed && !listen_all(t))
-		server->failed = true;
-	pthread_barrier_wait(&server->ready);
 	struct core *core = server->machine->cores[t->id];
-	if (!server->failed)
+	if (!server->failed) {
+		if (t->id == 0)
+			fiber_start(core, opens, t);
 		reactor_run(core);
-	pthread_barrier_wait(&server->ready); /* nobody sends to anybody any more, the main thread included */
+	} else if (t->id == 0) {
+		pthread_barrier_wait(&server->ready);
+	}
+	pthread_barrier_wait(&server->ended);
+	if (t->id == 0)
+		store_free(server->store);
+	pthread_barrier_wait(&server->joined);
 	if (made)
 		core_unmake(core);
 }
@@ -199,6 +291,14 @@ static bool wait_for_quiet(struct server *server)
 	return true;
 }
 
+static void end_loops(struct server *server)
+{
+	for (uint16_t i = 0; i < server->machine->n_cores; i++) {
+		server->threads[i].stop.run = do_stop;
+		core_errand(server->machine->cores[i], &server->threads[i].stop);
+	}
+}
+
 /* Stops accepting, lets every client have the answers it waits for, then ends the cores. */
 static void stop(struct server *server)
 {
@@ -215,10 +315,12 @@ static void stop(struct server *server)
 		}
 		(void)wait_for_quiet(server);
 	}
-	for (uint16_t i = 0; i < server->machine->n_cores; i++) {
-		server->threads[i].stop.run = do_stop;
-		core_errand(server->machine->cores[i], &server->threads[i].stop);
+	if (server->store) {
+		server->threads[0].close.run = do_close;
+		core_errand(server->machine->cores[0], &server->threads[0].close);
+		pthread_barrier_wait(&server->closed);
 	}
+	end_loops(server);
 }
 
 /* ---- the beginning ------------------------------------------------------------------ */
@@ -283,8 +385,11 @@ static bool start(struct server *server)
 {
 	uint16_t n = server->machine->n_cores;
 	bool pin = server->settings->pin && n <= server->n_cpus;
+	pthread_barrier_init(&server->begun, NULL, n);
 	pthread_barrier_init(&server->joined, NULL, n);
-	pthread_barrier_init(&server->ready, NULL, n + 1u);
+	pthread_barrier_init(&server->ready, NULL, 2);
+	pthread_barrier_init(&server->closed, NULL, 2);
+	pthread_barrier_init(&server->ended, NULL, n + 1u);
 	for (uint16_t i = 0; i < n; i++) {
 		struct core_thread *t = &server->threads[i];
 		char name[16];
@@ -297,16 +402,18 @@ static bool start(struct server *server)
 	}
 	server->started = true;
 	pthread_barrier_wait(&server->ready);
-	for (uint16_t i = 0; i < n && server->failed; i++)
+	for (uint16_t i = 0; i < n && !server->opened; i++)
 		if (server->threads[i].why[0])
 			say("orbit: %s", server->threads[i].why);
-	return !server->failed;
+	if (!server->opened && !server->failed)
+		end_loops(server);
+	return server->opened;
 }
 
 static void server_fini(struct server *server)
 {
 	if (server->started) {
-		pthread_barrier_wait(&server->ready);
+		pthread_barrier_wait(&server->ended);
 		for (uint16_t i = 0; i < server->machine->n_cores; i++)
 			os_thread_join(server->threads[i].thread);
 	}

@@ -54,6 +54,7 @@ struct core {
 	/* The rooms above: */
 	struct network *network;   /* engine/net: connections and listeners */
 	struct shard *shard;       /* storage: keys and what belongs to them */
+	struct store *store;       /* storage/recovery: the data directory; NULL: nothing is kept on disk */
 	struct commands *commands; /* query/commands: this core's share of the command state */
 	void *simulated;           /* tests/sim */
 };
@@ -117,3 +118,6 @@ enum reactor_stage reactor_step(struct core *core);
 
 /* Steps until core->stopped. */
 void reactor_run(struct core *core);
+
+/* Lets a loop that has stopped begin anew. */
+void reactor_restart(struct core *core);

@@ -244,6 +244,12 @@ void reactor_run(struct core *core)
 		;
 }
 
+void reactor_restart(struct core *core)
+{
+	core->stopped = false;
+	core->reactor->stage = REACTOR_WORK;
+}
+
 void reactor_init(struct core *core)
 {
 	struct reactor *reactor = core->reactor;

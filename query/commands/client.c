@@ -69,6 +69,8 @@ static enum err run_client_help(struct exec *exec)
 	        "    Protect current client connection from eviction.",
 	        "NO-TOUCH (ON|OFF)",
 	        "    Will not touch LRU/LFU stats when this mode is on.",
+	        "DURABILITY [SERVER|ALWAYS|EVERYSEC|NO]",
+	        "    What answers of this connection wait for; SERVER is as CONFIG says.",
 	        NULL,
 	};
 	return reply_help(exec, "CLIENT", lines);
@@ -166,6 +168,27 @@ static enum err switch_flag(struct exec *exec, uint32_t flag)
 
 static enum err run_client_no_evict(struct exec *exec) { return switch_flag(exec, SESSION_NO_EVICT); }
 static enum err run_client_no_touch(struct exec *exec) { return switch_flag(exec, SESSION_NO_TOUCH); }
+
+/* ---- durability ------------------------------------------------------------------- */
+
+static const char *const durability_words[] = {"server", "always", "everysec", "no"};
+
+/* Orbit's own: Redis knows one durability for all. */
+static enum err run_client_durability(struct exec *exec)
+{
+	if (exec->argc == 2) {
+		reply_bulk(exec->reply, slice_from_str(durability_words[exec->session->durability]));
+		return OK;
+	}
+	for (uint8_t i = 0; i < array_len(durability_words); i++) {
+		if (!exec_is(exec, 2, slice_from_str(durability_words[i])))
+			continue;
+		exec->session->durability = i;
+		reply_ok(exec->reply);
+		return OK;
+	}
+	return ERR_SYNTAX;
+}
 
 /* ---- tracking --------------------------------------------------------------------- */
 
@@ -633,6 +656,17 @@ static const struct command_argument client_no_evict_args[] = {
         {0},
 };
 
+static const struct command_argument client_durability_modes[] = {
+        {"server", "SERVER", NULL, ARG_PURE_TOKEN},     {"always", "ALWAYS", NULL, ARG_PURE_TOKEN},
+        {"everysec", "EVERYSEC", NULL, ARG_PURE_TOKEN}, {"no", "NO", NULL, ARG_PURE_TOKEN},
+        {0},
+};
+
+static const struct command_argument client_durability_args[] = {
+        {"mode", NULL, NULL, ARG_ONEOF, ARG_OPTIONAL, client_durability_modes},
+        {0},
+};
+
 static const struct command_argument client_pause_mode_args[] = {
         {"write", "WRITE", NULL, ARG_PURE_TOKEN},
         {"all", "ALL", NULL, ARG_PURE_TOKEN},
@@ -739,6 +773,8 @@ const struct command client_rows[] = {
 	{"LIST", -2, {0}, ROW_ADMIN | COMMAND_FIBER, "2.4.0",
 	 "O(N) where N is the number of client connections", "A line about each connection.", run_client_list,
 	 client_list_args, .history = client_list_history, .tips = "nondeterministic_output"},
+	{"DURABILITY", -2, {0}, ROW_CLIENT, "7.2.0", "O(1)", "What answers of the connection wait for.",
+	 run_client_durability, client_durability_args},
 	{"NO-EVICT", 3, {0}, ROW_ADMIN, "7.0.0", "O(1)",
 	 "Says whether the connection may be closed to save memory.", run_client_no_evict,
 	 client_no_evict_args},

@@ -37,6 +37,7 @@ struct client_view {
 	uint16_t db;         /* that number */
 	uint8_t resp;        /* 2 or 3 */
 	bool no_touch;       /* CLIENT NO-TOUCH */
+	bool waits;          /* answers wait until what they rest on is durable */
 };
 
 /* A command at work. */
@@ -50,6 +51,7 @@ struct exec {
 	uint32_t argc;
 	struct key first;                 /* the first key, if the row has one */
 	struct reply *reply;
+	bool guarded;                     /* not every command may run on this shard now */
 };
 
 typedef enum err command_fn(struct exec *exec);

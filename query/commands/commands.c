@@ -10,6 +10,8 @@
 #include "query/commands/latency.h"
 #include "query/commands/pubsub.h"
 #include "query/commands/slowlog.h"
+#include "storage/journal/journal.h"
+#include "storage/recovery/store.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -85,6 +87,12 @@ static uint64_t slow_from_ns(const struct settings *settings)
 	return smaller(slowlog_ns, latency_ns);
 }
 
+void commands_follow_names(struct core *core, const struct keyspace_names *names)
+{
+	memcpy(core->shard->keyspace_of_db, names->of_db, sizeof(core->shard->keyspace_of_db));
+	core->commands->next_keyspace = names->next_id;
+}
+
 void commands_follow_settings(struct core *core)
 {
 	const struct settings *settings = core->settings;
@@ -95,6 +103,8 @@ void commands_follow_settings(struct core *core)
 	if (settings->maxmemory > 0 && shard->memory_max == 0)
 		shard->memory_max = 1; /* 0 would be no limit at all */
 	commands->slow_ns = slow_from_ns(settings);
+	if (shard->journal)
+		log_set_mode(journal_log(shard->journal), (enum log_mode)settings->durability);
 	if (core->id == 0)
 		atomic_store(&core->machine->log_level, settings->loglevel);
 	slowlog_trim(commands->slowlog, (size_t)settings->slowlog_max_len);

@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+struct keyspace_names; /* storage/recovery/store.h */
 struct slowlog;   /* slowlog.c */
 struct latency;   /* latency.c */
 struct channels;  /* pubsub.c: who listens on this core */
@@ -68,6 +69,9 @@ void commands_count_error(struct core *core, struct slice text);
 
 /* Makes a core and its shard do as core->settings say: at start, and after CONFIG SET. */
 void commands_follow_settings(struct core *core);
+
+/* What databases are called on this core, as recovered. */
+void commands_follow_names(struct core *core, const struct keyspace_names *names);
 
 /* Writes what is known only when asked into this core's metrics. It happens a tenth of a
  * second after commands ran, so that readers of metrics need not visit the cores and an

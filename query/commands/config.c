@@ -25,8 +25,10 @@ enum { WHY_SIZE = 512 };
 static const struct alias {
 	const char *name, *setting, *value;
 } aliases[] = {
-        {"appendonly", .value = "no"},           {"cluster-enabled", .value = "no"}, {"dir", .setting = "data-dir"},
-        {"notify-keyspace-events", .value = ""}, {"port", .setting = "resp-port"},   {"save", .value = ""},
+        {"appendfsync", .setting = "durability"}, {"appendonly", .setting = "persist"},
+        {"cluster-enabled", .value = "no"},       {"dir", .setting = "data-dir"},
+        {"notify-keyspace-events", .value = ""},  {"port", .setting = "resp-port"},
+        {"save", .value = ""},
 };
 
 static const struct alias *alias_find(struct slice name)

@@ -18,6 +18,8 @@
 #include "query/commands/rows_private.h"
 #include "query/commands/version.h"
 #include "query/session/session.h"
+#include "storage/journal/journal.h"
+#include "storage/recovery/store.h"
 
 #include <stdio.h>
 
@@ -34,6 +36,8 @@ struct info {
 	struct buf out;
 	uint64_t sessions, subscribers;
 	uint64_t changes;
+	struct store_facts store; /* zeros without a disk */
+	struct log_counters log;  /* of all cores together; the same */
 	struct memory_sums memory;
 	struct database_sums databases[DATABASES];
 	struct subscription_counts channels;
@@ -81,6 +85,16 @@ static void add_errors(struct info *info, const struct commands *commands)
 	}
 }
 
+static void add_log(struct info *info, const struct shard *shard)
+{
+	if (!shard->journal)
+		return;
+	const struct log_counters *log = log_counters(journal_log(shard->journal));
+	info->log.records += log->records;
+	info->log.frames += log->frames;
+	info->log.written_bytes += log->written_bytes;
+}
+
 static void gather_there(struct core *there, void *arg)
 {
 	struct info *info = arg;
@@ -88,6 +102,7 @@ static void gather_there(struct core *there, void *arg)
 	commands_sample(there);
 	session_each(there, add_session, info);
 	add_databases(info, there->shard);
+	add_log(info, there->shard);
 	add_errors(info, commands);
 	info->changes += there->shard->changes;
 	for (uint32_t i = 0; i < command_count(commands->index); i++) {
@@ -135,6 +150,8 @@ static void gather(struct info *info, struct core *core, bool with_latencies)
 	if (with_latencies)
 		info->latencies = latency_sums_new(core, NULL);
 	fiber_call(core, 0, mark_rates, info);
+	if (core->store)
+		store_facts(core->store, &info->store);
 	info->settings = core->settings; /* nothing waits from here on */
 }
 
@@ -151,6 +168,12 @@ static void info_fini(struct info *info)
 static void number(struct info *info, const char *name, uint64_t value)
 {
 	buf_printf(&info->out, "%s:%llu\r\n", name, (unsigned long long)value);
+}
+
+/* As Redis: -1 for what has not happened. */
+static void seconds_or_none(struct info *info, const char *name, uint64_t ns)
+{
+	buf_printf(&info->out, "%s:%lld\r\n", name, ns ? (long long)(ns / NS_PER_S) : -1);
 }
 
 static void text(struct info *info, const char *name, const char *value)
@@ -273,25 +296,38 @@ static void section_memory(struct info *info)
 	number(info, "lazyfree_pending_objects", memory->freeing);
 }
 
+/* Images are what Redis calls RDB, and the log is its AOF. */
 static void section_persistence(struct info *info)
 {
-	const struct machine *machine = info->core->machine;
+	const struct core *core = info->core;
+	const struct store_facts *store = &info->store;
+	bool keeps = core->store != NULL;
+	int64_t last_ok_s = store->image_last_ok_s ? store->image_last_ok_s : core->machine->started_wall_us / 1000000;
+	struct buf durability = {0};
 	number(info, "loading", 0);
 	number(info, "async_loading", 0);
-	number(info, "rdb_changes_since_last_save", info->changes);
-	number(info, "rdb_bgsave_in_progress", 0);
-	number(info, "rdb_last_save_time", (uint64_t)(machine->started_wall_us / 1000000));
-	text(info, "rdb_last_bgsave_status", "ok");
-	text(info, "rdb_last_bgsave_time_sec", "-1");
-	text(info, "rdb_current_bgsave_time_sec", "-1");
-	number(info, "rdb_saves", 0);
-	number(info, "aof_enabled", 0);
-	number(info, "aof_rewrite_in_progress", 0);
+	number(info, "rdb_changes_since_last_save", keeps ? store->image_changes : info->changes);
+	number(info, "rdb_bgsave_in_progress", store->image_running);
+	number(info, "rdb_last_save_time", (uint64_t)last_ok_s);
+	text(info, "rdb_last_bgsave_status", store->image_failed ? "err" : "ok");
+	seconds_or_none(info, "rdb_last_bgsave_time_sec", store->image_last_ns);
+	text(info, "rdb_current_bgsave_time_sec", store->image_running ? "0" : "-1");
+	number(info, "rdb_last_load_keys_loaded", store->loaded_keys);
+	number(info, "aof_enabled", keeps);
+	number(info, "aof_rewrite_in_progress", store->image_running);
 	number(info, "aof_rewrite_scheduled", 0);
-	text(info, "aof_last_rewrite_time_sec", "-1");
-	text(info, "aof_current_rewrite_time_sec", "-1");
-	text(info, "aof_last_bgrewrite_status", "ok");
-	text(info, "aof_last_write_status", "ok");
+	seconds_or_none(info, "aof_last_rewrite_time_sec", store->image_last_ns);
+	text(info, "aof_current_rewrite_time_sec", store->image_running ? "0" : "-1");
+	text(info, "aof_last_bgrewrite_status", store->image_failed ? "err" : "ok");
+	text(info, "aof_last_write_status", store->failed_cores ? "err" : "ok");
+	number(info, "aof_current_size", store->log_bytes);
+	settings_get(info->settings, setting_find(S("durability")), &durability);
+	buf_printf(&info->out, "durability:%.*s\r\n", keeps ? (int)durability.len : 4, keeps ? (char *)durability.ptr : "none");
+	buf_fini(&durability);
+	number(info, "log_records", info->log.records);
+	number(info, "log_frames", info->log.frames);
+	number(info, "log_written_bytes", info->log.written_bytes);
+	number(info, "log_stopped_cores", (uint64_t)store->failed_cores);
 }
 
 static void section_stats(struct info *info)

@@ -20,6 +20,13 @@ extern const struct command memory_rows[];
 
 enum err run_command(struct exec *exec);
 enum err run_info(struct exec *exec);
+enum err run_flushdb(struct exec *exec);
+enum err run_flushall(struct exec *exec);
+enum err run_swapdb(struct exec *exec);
+enum err run_save(struct exec *exec);
+enum err run_bgsave(struct exec *exec);
+enum err run_bgrewriteaof(struct exec *exec);
+enum err run_lastsave(struct exec *exec);
 
 /* "X HELP": the lines under Redis' heading, and the two about HELP itself. `lines` ends
  * with NULL. */

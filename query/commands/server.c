@@ -1,9 +1,4 @@
-/* server.c -- the server group: whole databases, and what operators ask of a server.
- *
- * FLUSHDB gives a database a new keyspace id and frees what the old one named in the
- * background; SWAPDB exchanges two ids. Both happen behind the gate, on every shard, so
- * that no command sees some shards changed and others not. Ids are core 0's to give.
- */
+/* server.c -- the server group: its rows, and what operators ask of a server. */
 #include "engine/base/number.h"
 #include "engine/core/core.h"
 #include "engine/core/fiber.h"
@@ -11,11 +6,7 @@
 #include "query/commands/commands.h"
 #include "query/commands/rows_private.h"
 #include "query/commands/version.h"
-#include "query/session/gate.h"
 #include "query/session/session.h"
-#include "storage/keyspace/watch.h"
-
-#include <limits.h>
 
 /* ---- whole databases -------------------------------------------------------------- */
 
@@ -35,96 +26,6 @@ static enum err run_dbsize(struct exec *exec)
 	struct counting counting = {.db = exec->client->db};
 	commands_each_core(exec->core, count_there, &counting);
 	reply_integer(exec->reply, (int64_t)counting.n);
-	return OK;
-}
-
-enum { DATABASES = array_len(((struct shard *)NULL)->keyspace_of_db) };
-
-struct flush {
-	uint16_t first, last;      /* databases */
-	uint32_t fresh[DATABASES]; /* ids they get */
-	bool now;
-};
-
-static void take_ids(struct core *first, void *arg)
-{
-	struct flush *flush = arg;
-	for (uint16_t db = flush->first; db <= flush->last; db++)
-		flush->fresh[db] = first->commands->next_keyspace++;
-}
-
-static void flush_there(struct core *there, void *arg)
-{
-	const struct flush *flush = arg;
-	struct shard *shard = there->shard;
-	for (uint16_t db = flush->first; db <= flush->last; db++) {
-		uint32_t old = shard->keyspace_of_db[db];
-		shard->changes += keyspace_count(shard, old);
-		watches_follow(shard, old, flush->fresh[db]);
-		shard->keyspace_of_db[db] = flush->fresh[db];
-		keyspace_drop(shard, old, flush->now);
-	}
-}
-
-static enum err flush(struct exec *exec, uint16_t first, uint16_t last)
-{
-	struct flush flush = {.first = first, .last = last};
-	flush.now = exec->argc == 2 && exec_is(exec, 1, S("SYNC"));
-	if (exec->argc > 2 || (exec->argc == 2 && !flush.now && !exec_is(exec, 1, S("ASYNC"))))
-		return ERR_SYNTAX;
-	gate_close(exec->core);
-	fiber_call(exec->core, 0, take_ids, &flush);
-	fiber_call_all(exec->core, flush_there, &flush);
-	gate_open(exec->core);
-	reply_ok(exec->reply);
-	return OK;
-}
-
-static enum err run_flushdb(struct exec *exec) { return flush(exec, exec->client->db, exec->client->db); }
-static enum err run_flushall(struct exec *exec) { return flush(exec, 0, DATABASES - 1); }
-
-struct swap {
-	int64_t one, other;
-};
-
-static void swap_there(struct core *there, void *arg)
-{
-	const struct swap *swap = arg;
-	struct shard *shard = there->shard;
-	uint32_t *one = &shard->keyspace_of_db[swap->one], *other = &shard->keyspace_of_db[swap->other], kept = *one;
-	if (one != other)
-		watches_follow(shard, *one, *other);
-	*one = *other;
-	*other = kept;
-	shard->changes++;
-}
-
-static bool is_database(int64_t number) { return number >= 0 && number < DATABASES; }
-
-/* What a C int cannot hold is no number to SWAPDB. */
-static bool read_int(struct slice word, int64_t *out)
-{
-	return integer_parse(word, out) && *out >= INT_MIN && *out <= INT_MAX;
-}
-
-static enum err run_swapdb(struct exec *exec)
-{
-	struct swap swap;
-	const char *wrong = NULL;
-	if (!read_int(exec->argv[1], &swap.one))
-		wrong = "invalid first DB index";
-	else if (!read_int(exec->argv[2], &swap.other))
-		wrong = "invalid second DB index";
-	if (wrong) {
-		reply_error_fmt(exec->reply, "ERR %s", wrong);
-		return OK;
-	}
-	if (!is_database(swap.one) || !is_database(swap.other))
-		return ERR_DB_INDEX;
-	gate_close(exec->core);
-	fiber_call_all(exec->core, swap_there, &swap);
-	gate_open(exec->core);
-	reply_ok(exec->reply);
 	return OK;
 }
 
@@ -149,14 +50,8 @@ static enum err run_role(struct exec *exec)
 	return OK;
 }
 
-/* Nothing is ever saved: as Redis, this says when the server started. */
-static enum err run_lastsave(struct exec *exec)
-{
-	reply_integer(exec->reply, exec->core->machine->started_wall_us / 1000000);
-	return OK;
-}
-
-/* NOSAVE, NOW and FORCE change nothing here; the connection's end is the answer. */
+/* What was acknowledged is on disk: SAVE, NOSAVE, NOW and FORCE change nothing here. The
+ * connection's end is the answer. */
 static enum err run_shutdown(struct exec *exec)
 {
 	bool abort = false;
@@ -166,9 +61,8 @@ static enum err run_shutdown(struct exec *exec)
 		             exec_is(exec, at, S("FORCE")) || exec_is(exec, at, S("SAVE"));
 		if (!known || (is_abort && exec->argc > 2))
 			return ERR_SYNTAX;
-		if (exec_is(exec, at, S("SAVE"))) {
-			reply_error_fmt(exec->reply, "ERR SHUTDOWN SAVE is not supported by this server yet: keys are "
-			                             "in memory only");
+		if (exec_is(exec, at, S("SAVE")) && !exec->core->store) {
+			reply_error_fmt(exec->reply, "ERR this server keeps nothing on disk (setting persist)");
 			return OK;
 		}
 		abort |= is_abort;
@@ -411,10 +305,10 @@ const struct command server_commands[] = {
 	/* name, arity, keys, flags, since, cost, summary, code, arguments */
 	{"ACL", -2, {0}, 0, "6.0.0", "Depends on subcommand.",
 	 "Commands about users; only who is asking can be told yet.", NULL, .subcommands = acl_rows},
-	{"BGREWRITEAOF", 1, {0}, COMMAND_ADMIN | COMMAND_NO_SCRIPT, "1.0.0", "O(1)",
-	 "Rewrites the log; not built yet.", run_not_built},
-	{"BGSAVE", -1, {0}, COMMAND_ADMIN | COMMAND_NO_SCRIPT, "1.0.0", "O(1)",
-	 "Saves in the background; not built yet.", run_not_built, bgsave_args, .history = bgsave_history},
+	{"BGREWRITEAOF", 1, {0}, COMMAND_ADMIN | COMMAND_NO_SCRIPT | COMMAND_FIBER, "1.0.0", "O(1)",
+	 "Writes images in the background, and drops the log before them.", run_bgrewriteaof},
+	{"BGSAVE", -1, {0}, COMMAND_ADMIN | COMMAND_NO_SCRIPT | COMMAND_FIBER, "1.0.0", "O(1)",
+	 "Writes images of all partitions in the background.", run_bgsave, bgsave_args, .history = bgsave_history},
 	{"COMMAND", -1, {0}, ROW_ALWAYS, "2.8.13", "O(N) where N is the total number of Redis commands",
 	 "What is to know of all commands.", run_command, .subcommands = introspection_rows,
 	 .tips = "nondeterministic_output_order", .categories = "connection"},
@@ -455,8 +349,9 @@ const struct command server_commands[] = {
 	 "Makes the server a replica; not built yet.", run_replicaof, replicaof_args},
 	{"ROLE", 1, {0}, ROW_CLIENT | COMMAND_FAST, "2.8.12", "O(1)",
 	 "What part the server plays in replication.", run_role, .categories = "admin dangerous"},
-	{"SAVE", 1, {0}, COMMAND_ADMIN | COMMAND_NO_SCRIPT | COMMAND_NO_MULTI, "1.0.0",
-	 "O(N) where N is the total number of keys in all databases", "Saves; not built yet.", run_not_built},
+	{"SAVE", 1, {0}, COMMAND_ADMIN | COMMAND_NO_SCRIPT | COMMAND_NO_MULTI | COMMAND_FIBER, "1.0.0",
+	 "O(N) where N is the total number of keys in all databases", "Writes images of all partitions and waits.",
+	 run_save},
 	{"SHUTDOWN", -1, {0}, ROW_ADMIN | COMMAND_NO_MULTI, "1.0.0",
 	 "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
 	 "Stops the server.", run_shutdown, shutdown_args, .history = shutdown_history},

@@ -13,6 +13,7 @@
 #include "query/session/round_private.h"
 #include "query/session/spread.h"
 #include "query/session/transaction.h"
+#include "query/session/unit.h"
 
 enum { ROUNDS_FREE_MAX = 64, ARGUMENTS_FIRST = 512, ARGUMENTS_KEPT_MAX = 4096, BUFFER_KEPT_MAX = 64 * 1024 };
 enum { PREFETCH_OBJECT_AHEAD = 6 };
@@ -214,6 +215,7 @@ static struct batch *batch_of(struct round *round, uint16_t core)
 	}
 	if (batch->n == 0) {
 		batch->last = &batch->first;
+		batch->flags = 0;
 		round->cores[round->n_cores++] = core;
 	}
 	return batch;
@@ -226,6 +228,7 @@ static void batch_add(struct round *round, struct call *call)
 	*batch->last = call;
 	batch->last = &call->next;
 	batch->n++;
+	batch->flags |= call->command->flags;
 }
 
 /* Finds the row of a call and what must happen with it. */
@@ -306,21 +309,20 @@ struct client_view view_on_shard(const struct client_view *client, const struct 
 
 static inline void execute(struct exec *exec)
 {
-	const struct command *command = exec->command;
-	if (unlikely(exec->shard->memory_max && command->flags & COMMAND_GROWS && !shard_admit(exec->shard))) {
-		reply_err(exec->reply, ERR_NO_MEMORY);
-		return;
-	}
-	enum err err = command->run(exec);
+	enum err err = unlikely(exec->guarded) ? call_admit(exec->shard, exec->command->flags) : OK;
+	if (likely(err == OK))
+		err = exec->command->run(exec);
 	if (unlikely(err != OK))
 		reply_err(exec->reply, err);
+	if (exec->shard->journal)
+		(void)journal_flush(exec->shard->journal);
 }
 
 void call_execute(struct core *core, struct shard *shard, const struct client_view *client, struct session *session,
 		  const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply)
 {
 	struct exec exec = {.core = core, .shard = shard, .client = client, .session = session, .command = command,
-			    .argv = argv, .argc = argc, .reply = reply};
+			    .argv = argv, .argc = argc, .reply = reply, .guarded = shard_is_guarded(shard)};
 	uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
 	int n = keys_positions(command, argv, argc, room, ROUND_KEYS_INLINE, &at, &owned);
 	if (n > 0)
@@ -397,6 +399,7 @@ static void call_run_timed(struct exec *exec, struct call *call, const struct sl
 }
 
 static void parked_turn(struct shard *shard, struct lock_waiter *waiter);
+static bool batch_settles(struct core *core, struct batch *batch);
 
 /* True: the call must wait for a lock, and `run` comes later. */
 static bool must_park(struct core *core, struct batch *batch, struct call *call)
@@ -412,6 +415,7 @@ static bool must_park(struct core *core, struct batch *batch, struct call *call)
 	}
 	batch->parked++;
 	batch->disordered = true;
+	batch->direct = false; /* this answer is held back anyway */
 	metric_add(core, METRIC_COMMANDS_PARKED, 1);
 	return true;
 }
@@ -483,7 +487,8 @@ static void parked_turn(struct shard *shard, struct lock_waiter *waiter)
 	memory_free(parked);
 	struct reply reply = {.ops = batch->ops, .out = &batch->out, .loans = &batch->loans};
 	struct client_view view = view_on_shard(&batch->client, shard);
-	struct exec exec = {.core = core, .shard = shard, .client = &view, .reply = &reply};
+	struct exec exec = {.core = core, .shard = shard, .client = &view, .reply = &reply,
+			    .guarded = shard_is_guarded(shard)};
 	shard->now_ms = core->wall_us / 1000;
 	view.now_ms = shard->now_ms;
 	view.now_us = core->wall_us;
@@ -495,7 +500,8 @@ static void parked_turn(struct shard *shard, struct lock_waiter *waiter)
 	if (!batch->passed || batch->parked > 0)
 		return;
 	count_batch(core, batch);
-	batch_passed(core, batch);
+	if (batch_settles(core, batch))
+		batch_passed(core, batch);
 }
 
 static struct key key_of_call(const struct batch *batch, const struct call *call)
@@ -531,12 +537,15 @@ static void batch_run(struct core *core, struct batch *batch, struct buf *direct
 	struct shard *shard = core->shard;
 	struct reply reply = {.ops = batch->ops, .out = direct ? direct : &batch->out,
 			      .loans = direct ? direct_loans : &batch->loans};
-	struct exec exec = {.core = core, .shard = shard, .client = &batch->client, .reply = &reply};
+	struct exec exec = {.core = core, .shard = shard, .client = &batch->client, .reply = &reply,
+			    .guarded = shard_is_guarded(shard)};
 	batch->client.keyspace = shard->keyspace_of_db[batch->client.db];
 	shard->now_ms = batch->client.now_ms;
 	batch->parked = 0;
 	batch->rest = NULL;
 	batch->passed = batch->disordered = false;
+	batch->direct = direct != NULL;
+	batch->out_from = batch->out.len;
 
 	struct call *object_ahead = prefetch_first(core, batch);
 	bool is_sampled = core->commands->rounds->batches++ % TIME_ONE_BATCH_IN == 0;
@@ -572,6 +581,97 @@ static void batch_run(struct core *core, struct batch *batch, struct buf *direct
 	if (batch->parked == 0)
 		count_batch(core, batch);
 	batch->passed = true;
+}
+
+static void loans_drop(struct core *core, struct buf *loans)
+{
+	const struct loan *loan = (const struct loan *)loans->ptr;
+	for (size_t n = loans->len / sizeof(*loan); n-- > 0; loan++)
+		loan_return(core, loan->object, loan->core);
+	loans->len = 0;
+}
+
+struct reply_mark reply_mark(const struct reply *reply)
+{
+	return (struct reply_mark){.said = reply->out->len, .lent = reply->loans ? reply->loans->len : 0};
+}
+
+void reply_take_back(struct core *core, struct reply *reply, struct reply_mark mark)
+{
+	reply->out->len = mark.said;
+	if (!reply->loans)
+		return;
+	const struct loan *from = (const struct loan *)(reply->loans->ptr + mark.lent);
+	for (size_t n = (reply->loans->len - mark.lent) / sizeof(*from); n-- > 0; from++)
+		loan_return(core, from->object, from->core);
+	reply->loans->len = mark.lent;
+}
+
+/* ---- what answers rest on ----------------------------------------------------------- */
+
+/* In memory ahead of the log: nobody may be told before it is durable. */
+static uint64_t batch_rests_on(const struct journal *journal, const struct batch *batch)
+{
+	uint64_t lsn = 0;
+	for (const struct call *call = batch->first; call; call = call->next) {
+		uint64_t rests_on = 0;
+		if (call->many_keys)
+			rests_on = journal_rests_on_all(journal);
+		else if (call->first_key)
+			rests_on = journal_rests_on(journal, call->hash);
+		lsn = rests_on > lsn ? rests_on : lsn;
+	}
+	return lsn;
+}
+
+/* Instead of what it could not make true. */
+static void batch_spoil(struct core *core, struct batch *batch)
+{
+	struct reply reply = {.ops = batch->ops, .out = &batch->out, .loans = &batch->loans};
+	batch->out.len = batch->out_from;
+	loans_drop(core, &batch->loans);
+	for (struct call *call = batch->first; call; call = call->next) {
+		if (call->direct)
+			continue; /* it rested on nothing */
+		call->from = batch->out.len;
+		reply_err(&reply, ERR_SHARD_STOPPED);
+		call->to = batch->out.len;
+	}
+}
+
+static void batch_durable(struct log *log, struct log_waiter *waiter)
+{
+	struct core *core = core_current();
+	struct batch *batch = container_of(waiter, struct batch, waiter);
+	if (unlikely(log_durable(log) < waiter->lsn) && batch->client.waits)
+		batch_spoil(core, batch);
+	batch_passed(core, batch);
+}
+
+/* Must answers of this batch maybe wait? */
+static bool batch_may_wait(const struct core *core, const struct batch *batch)
+{
+	const struct journal *journal = core->shard->journal;
+	if (!journal || !batch->client.waits)
+		return false;
+	return batch->flags & COMMAND_WRITE || journal_rests_on_all(journal) > 0;
+}
+
+/* All calls have run. True: the answers may go. A client that does not wait for the device still waits when
+ * the log has fallen too far behind, or it would outgrow memory. */
+static bool batch_settles(struct core *core, struct batch *batch)
+{
+	struct journal *journal = core->shard->journal;
+	if (!journal)
+		return true;
+	struct log *log = journal_log(journal);
+	uint64_t lsn = 0;
+	if (!batch->client.waits)
+		lsn = unlikely(log_backlog(log) > LOG_BACKLOG_MAX) ? log_appended(log) : 0;
+	else if (!batch->direct && log_appended(log) > log_durable(log))
+		lsn = batch_rests_on(journal, batch);
+	batch->waiter = (struct log_waiter){.lsn = lsn, .run = batch_durable};
+	return lsn == 0 || log_wait(log, &batch->waiter);
 }
 
 /* ---- batches over cores ----------------------------------------------------------- */
@@ -616,7 +716,7 @@ static void batch_arrived(struct core *core, struct message *message)
 	struct batch *batch = &guest->batch;
 	batch_run(core, batch, NULL, NULL);
 	metric_add(core, METRIC_COMMANDS_REMOTE, batch->n);
-	batch->deferred = batch->parked > 0;
+	batch->deferred = batch->parked > 0 || !batch_settles(core, batch);
 	if (likely(!batch->deferred))
 		batch_passed(core, batch);
 	else
@@ -668,18 +768,10 @@ static void stitch(struct round *round, const struct buf *out, const struct buf 
 	buf_append(round->sink->out(round->wire), slice_of(out->ptr + from, to - from));
 }
 
-static void loans_drop(struct core *core, struct buf *loans)
-{
-	const struct loan *loan = (const struct loan *)loans->ptr;
-	for (size_t n = loans->len / sizeof(*loan); n-- > 0; loan++)
-		loan_return(core, loan->object, loan->core);
-	loans->len = 0;
-}
-
 /* Runs the local calls. Alone in their round they answer straight into the output. */
 static void run_local(struct round *round, struct batch *batch)
 {
-	bool direct = round->n_cores == 1 && !is_muted(round->session);
+	bool direct = round->n_cores == 1 && !is_muted(round->session) && !batch_may_wait(round->core, batch);
 	if (!direct) {
 		batch_run(round->core, batch, NULL, NULL);
 	} else {
@@ -701,7 +793,7 @@ static void run_local(struct round *round, struct batch *batch)
 			buf_fini(&loans);
 		}
 	}
-	if (batch->parked == 0)
+	if (batch->parked == 0 && batch_settles(round->core, batch))
 		round->pending--;
 }
 
@@ -772,6 +864,22 @@ static void say_side(struct round *round)
 	buf_shrink(&round->side_loans);
 }
 
+/* A command that waits. One that looked at keys all over waits for all that it may have seen, too. */
+static void run_waiting(struct core *core, const struct client_view *client, struct session *session, struct call *call,
+			const struct slice *argv, struct reply *reply)
+{
+	const struct command *command = call->command;
+	struct reply_mark mark = reply_mark(reply);
+	call_execute(core, core->shard, client, session, command, argv, call->argc, reply);
+	if (!(command->flags & COMMAND_READ) || command->keys.first > 0 || !client->waits)
+		return;
+	enum err err = unit_wait_everywhere(core);
+	if (likely(err == OK))
+		return;
+	reply_take_back(core, reply, mark);
+	reply_err(reply, err);
+}
+
 static void last_in_fiber(void *arg)
 {
 	struct round *round = arg;
@@ -782,8 +890,7 @@ static void last_in_fiber(void *arg)
 	if (call->kind == CALL_SPREAD)
 		spread_run(core, &client, call->command, argv, call->argc, &round->side_reply);
 	else
-		call_execute(core, core->shard, &client, round->session, call->command, argv, call->argc,
-			     &round->side_reply);
+		run_waiting(core, &client, round->session, call, argv, &round->side_reply);
 	say_side(round);
 	round->last_done = true;
 	if (!round->starting)

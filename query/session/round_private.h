@@ -6,6 +6,7 @@
 #include "query/commands/commands.h"
 #include "query/session/round.h"
 #include "query/session/session.h"
+#include "storage/journal/journal.h"
 #include "storage/locks/locks.h"
 
 enum { ROUND_CALLS = RARE(256, 5), ROUND_KEYS_INLINE = RARE(64, 3) };
@@ -48,11 +49,15 @@ struct batch {
 	bool passed;         /* every other call has been run or parked */
 	bool deferred;       /* its core answers by a post */
 	bool disordered;     /* a call has waited: others answered before it */
+	bool direct;         /* answers go to the wire as they are said: none may have to be held back */
+	uint32_t flags;      /* of all its commands together */
+	struct log_waiter waiter; /* until what the answers rest on is durable */
 	uint16_t core;
 	struct client_view client;
 	const struct reply_ops *ops;
 	const struct slice *arguments;
 	struct buf out, loans;
+	size_t out_from;     /* where its answers begin in `out` */
 	struct buf parcel;
 };
 
@@ -97,6 +102,27 @@ struct rounds {
 	uint64_t batches;        /* run on this core */
 	uint64_t call_ns;        /* one call's share of the last batch that was timed */
 };
+
+/* May a command with these flags run now? Evicts if it may grow; see shard_admit(), shard_refuses(). */
+static inline enum err call_admit(struct shard *shard, uint32_t flags)
+{
+	enum shard_use use = flags & COMMAND_GROWS ? SHARD_GROWS : flags & COMMAND_WRITE ? SHARD_WRITES : SHARD_READS;
+	TRY(shard_refuses(shard, use));
+	return use == SHARD_GROWS && shard->memory_max && !shard_admit(shard) ? ERR_NO_MEMORY : OK;
+}
+
+/* Must each command on it be asked for with call_admit()? */
+static inline bool shard_is_guarded(const struct shard *shard)
+{
+	return shard->memory_max || shard_refuses(shard, SHARD_GROWS) != OK;
+}
+
+/* What a reply has said so far; what comes later can be taken back. */
+struct reply_mark {
+	size_t said, lent;
+};
+struct reply_mark reply_mark(const struct reply *reply);
+void reply_take_back(struct core *core, struct reply *reply, struct reply_mark mark);
 
 /* Forgets the calls of a round of which nothing has run. */
 void round_cancel(struct round *round);

@@ -5,6 +5,7 @@
 #include "engine/memory/memory.h"
 #include "query/commands/commands.h"
 #include "query/session/transaction.h"
+#include "storage/log/log.h"
 
 void session_open(struct session *session)
 {
@@ -44,6 +45,7 @@ void session_reset(struct session *session)
 	text_forget(&session->name);
 	session->db = 0;
 	session->resp = 2;
+	session->durability = DURABILITY_OF_SERVER;
 	session->flags &= ~(uint32_t)(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP |
 				      SESSION_REPLY_SKIP_NEXT);
 	session->authenticated = session->core->settings->requirepass[0] == 0;
@@ -53,6 +55,14 @@ void session_reset(struct session *session)
 bool session_is_subscribed(const struct session *session)
 {
 	return session->resp == 2 && session->subscriptions && subscriptions_count(session) > 0;
+}
+
+/* In the order of the settings' words and of the session's. */
+static bool answers_wait(const struct session *session)
+{
+	if (session->durability == DURABILITY_OF_SERVER)
+		return session->core->settings->durability == LOG_ALWAYS;
+	return session->durability == DURABILITY_ALWAYS;
 }
 
 struct client_view session_view(const struct session *session)
@@ -66,6 +76,7 @@ struct client_view session_view(const struct session *session)
 		.db = session->db,
 		.resp = session->resp,
 		.no_touch = session->flags & SESSION_NO_TOUCH,
+		.waits = answers_wait(session),
 	};
 }
 

@@ -16,6 +16,7 @@
 
 struct core;
 struct session;
+struct unit;          /* query/session/unit.h */
 struct transaction;   /* query/session/transaction.h: MULTI's queue and the watches */
 struct subscriptions; /* query/commands/pubsub.c */
 
@@ -45,6 +46,9 @@ enum session_flags {
 	SESSION_IN_EXEC = 1 << 7, /* until its round is done: the wire keeps messages back, behind EXEC's answer */
 };
 
+/* What this client's answers wait for; the others as the setting `durability` has them. */
+enum session_durability { DURABILITY_OF_SERVER, DURABILITY_ALWAYS, DURABILITY_EVERYSEC, DURABILITY_NO };
+
 struct session {
 	struct core *core;
 	const struct session_ops *ops;
@@ -55,11 +59,13 @@ struct session {
 	const struct command *last_command;
 	uint16_t db;
 	uint8_t resp;              /* 2 or 3 */
+	uint8_t durability;        /* enum session_durability */
 	bool authenticated;
 	uint32_t flags;
 	struct slice name;         /* owned, "" if none */
 	struct slice lib_name, lib_version;
 	struct transaction *transaction; /* NULL: neither MULTI nor WATCH */
+	struct unit *unit;         /* of the EXEC that runs; NULL: none */
 	struct subscriptions *subscriptions; /* NULL: none */
 	uint64_t n_commands;
 	uint64_t bytes_in, bytes_out;

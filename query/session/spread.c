@@ -5,6 +5,7 @@
 #include "engine/metrics/metrics.h"
 #include "engine/placement/placement.h"
 #include "query/session/round_private.h"
+#include "query/session/unit.h"
 
 enum { DATABASES = 16 };
 
@@ -222,8 +223,9 @@ void lockset_release(struct core *core, struct lockset *set) { lockset_each(core
 struct spread {
 	const struct client_view *client;
 	bool all_databases;
-	bool grows;
-	bool refused; /* a shard has no memory left; written by any core, read after all */
+	const struct command *command;
+	struct unit *unit;
+	_Atomic(enum err) refused; /* a shard has no memory or no log; written by any core, read after all */
 	struct lockset *changes; /* where the scratch shard's hook looks keys up */
 };
 
@@ -248,14 +250,17 @@ static void fetch_part(struct core *there, struct part *part)
 	struct spread *spread = part->arg;
 	struct shard *shard = there->shard;
 	shard->now_ms = spread->client->now_ms;
-	if (spread->grows && shard->memory_max && !shard_admit(shard))
-		__atomic_store_n(&spread->refused, true, __ATOMIC_RELAXED);
+	enum err err = call_admit(shard, spread->command);
+	if (err != OK)
+		spread->refused = err;
+	unit_join(there, spread->unit);
 	for (uint32_t i = 0; i < part->n; i++) {
 		struct locked_key *locked = &part->keys[i];
 		for (int db = 0; db < DATABASES; db++)
 			if (spread->all_databases || db == spread->client->db)
 				fetch_db(shard, locked, db);
 	}
+	unit_leave(there, spread->unit);
 }
 
 static void apply_part(struct core *there, struct part *part)
@@ -263,6 +268,7 @@ static void apply_part(struct core *there, struct part *part)
 	struct spread *spread = part->arg;
 	struct shard *shard = there->shard;
 	shard->now_ms = spread->client->now_ms;
+	unit_join(there, spread->unit);
 	for (uint32_t i = 0; i < part->n; i++) {
 		struct locked_key *locked = &part->keys[i];
 		for (int db = 0; db < DATABASES; db++) {
@@ -277,6 +283,7 @@ static void apply_part(struct core *there, struct part *part)
 			assert(err == OK); /* packed by this very program a moment ago */
 		}
 	}
+	unit_leave(there, spread->unit);
 }
 
 static int db_of_keyspace(const struct shard *shard, uint32_t keyspace)
@@ -369,15 +376,16 @@ static void lockset_of(struct lockset *set, struct core *core, const struct comm
 }
 
 static void execute_on(struct core *core, struct lockset *set, const struct client_view *client,
-		       const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply)
+		       const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply,
+		       struct unit *unit)
 {
 	struct shard *scratch = core->commands->rounds->scratch;
-	struct spread spread = {.client = client, .changes = set, .grows = command->flags & COMMAND_GROWS,
+	struct spread spread = {.client = client, .command = command, .changes = set, .unit = unit,
 				.all_databases = command->flags & COMMAND_OTHER_DB};
 	lockset_prepare(set);
 	lockset_each(core, set, fetch_part, &spread);
-	if (spread.refused) {
-		reply_err(reply, ERR_NO_MEMORY);
+	if (spread.refused != OK) {
+		reply_err(reply, spread.refused);
 		return;
 	}
 	/* From here to the unloading nothing waits: the scratch shard is ours alone. */
@@ -397,11 +405,11 @@ static void execute_on(struct core *core, struct lockset *set, const struct clie
 }
 
 void spread_execute(struct core *core, const struct client_view *client, const struct command *command,
-		    const struct slice *argv, uint32_t argc, struct reply *reply)
+		    const struct slice *argv, uint32_t argc, struct reply *reply, struct unit *unit)
 {
 	struct lockset set = {0};
 	lockset_of(&set, core, command, argv, argc);
-	execute_on(core, &set, client, command, argv, argc, reply);
+	execute_on(core, &set, client, command, argv, argc, reply, unit);
 	lockset_fini(&set);
 }
 
@@ -409,10 +417,19 @@ void spread_run(struct core *core, const struct client_view *client, const struc
 		const struct slice *argv, uint32_t argc, struct reply *reply)
 {
 	struct lockset set = {0};
+	struct unit unit;
+	struct reply_mark mark = reply_mark(reply);
+	unit_init(&unit, core, client->waits);
 	lockset_of(&set, core, command, argv, argc);
 	lockset_lock(core, &set);
 	metric_add(core, METRIC_COMMANDS_SPREAD, 1);
-	execute_on(core, &set, client, command, argv, argc, reply);
+	execute_on(core, &set, client, command, argv, argc, reply, &unit);
+	enum err err = unit_commit(&unit);
 	lockset_release(core, &set);
+	if (unlikely(err != OK)) {
+		reply_take_back(core, reply, mark);
+		reply_err(reply, err);
+	}
+	unit_fini(&unit);
 	lockset_fini(&set);
 }

@@ -6,7 +6,7 @@
  *           function runs there, and what it changed goes back.
  * Where     Fiber code of the client's core.
  * Cost      One message there and back for each core to lock and fetch, one to apply and
- *           release. Values travel whole, packed.
+ *           release, and those of unit.h. Values travel whole, packed.
  */
 #pragma once
 
@@ -17,6 +17,7 @@
 
 struct core;
 struct session;
+struct unit;
 
 /* A key of the set; points to its name, which must stay. */
 struct locked_key {
@@ -39,10 +40,10 @@ void lockset_lock(struct core *core, struct lockset *set);    /* waits */
 void lockset_release(struct core *core, struct lockset *set); /* waits for the last */
 void lockset_fini(struct lockset *set);
 
-/* Runs a command whose keys are all in the locked set. Says its reply. */
+/* Runs a command whose keys are all in the locked set. Says its reply. What it changes belongs to `unit`. */
 void spread_execute(struct core *core, const struct client_view *client, const struct command *command,
-		    const struct slice *argv, uint32_t argc, struct reply *reply);
+		    const struct slice *argv, uint32_t argc, struct reply *reply, struct unit *unit);
 
-/* Locks, runs, releases: for a command by itself. */
+/* Locks, runs, makes durable, releases: for a command by itself. */
 void spread_run(struct core *core, const struct client_view *client, const struct command *command,
 		const struct slice *argv, uint32_t argc, struct reply *reply);

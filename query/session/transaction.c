@@ -15,6 +15,7 @@
 #include "query/session/gate.h"
 #include "query/session/round_private.h"
 #include "query/session/spread.h"
+#include "query/session/unit.h"
 #include "storage/keyspace/watch.h"
 
 struct queued {
@@ -325,25 +326,29 @@ static bool watches_hold(struct core *core, const struct transaction *t, int64_t
 	return true;
 }
 
+struct admission {
+	uint32_t flags; /* of all commands */
+	enum err err;
+};
+
 static void admit_there(struct core *there, void *arg)
 {
-	bool *admitted = arg;
-	*admitted = !there->shard->memory_max || shard_admit(there->shard);
+	struct admission *admission = arg;
+	admission->err = call_admit(there->shard, admission->flags);
 }
 
-/* Memory is asked for before the first command runs. */
-static bool is_admitted(struct core *core, const struct transaction *t, const struct lockset *set)
+/* Memory and log room are asked for before the first command runs. */
+static enum err admit(struct core *core, const struct transaction *t, const struct lockset *set)
 {
-	bool admitted = true;
-	if (!(t->flags & COMMAND_GROWS))
-		return true;
-	for (uint32_t i = 0; i < set->n && admitted; i++)
+	struct admission admission = {.flags = t->flags};
+	for (uint32_t i = 0; i < set->n && admission.err == OK; i++)
 		if (i == 0 || set->keys[i - 1].core != set->keys[i].core)
-			call_on(core, set->keys[i].core, admit_there, &admitted);
-	return admitted;
+			call_on(core, set->keys[i].core, admit_there, &admission);
+	return admission.err;
 }
 
 struct call_there {
+	struct unit *unit;
 	const struct client_view *client;
 	const struct queued *queued;
 	struct reply *reply;
@@ -354,8 +359,10 @@ static void run_there(struct core *there, void *arg)
 	struct call_there *call = arg;
 	struct client_view view = view_on_shard(call->client, there->shard);
 	there->shard->now_ms = view.now_ms;
+	unit_join(there, call->unit);
 	call_execute(there, there->shard, &view, NULL, call->queued->command, call->queued->argv, call->queued->argc,
 		     call->reply);
+	unit_leave(there, call->unit);
 }
 
 /* The core of a queued command's keys; -1: several. Without keys: this one. */
@@ -372,7 +379,7 @@ static int core_of_call(struct core *core, const struct queued *queued)
 }
 
 static void run_queued(struct core *core, struct session *session, const struct client_view *begun,
-		       const struct queued *queued, struct reply *reply)
+		       const struct queued *queued, struct reply *reply, struct unit *unit)
 {
 	/* One time for the whole transaction; the rest as SELECT or HELLO in it leave it. */
 	struct client_view client = session_view(session);
@@ -388,10 +395,10 @@ static void run_queued(struct core *core, struct session *session, const struct 
 	}
 	int to = core_of_call(core, queued);
 	if (to < 0) {
-		spread_execute(core, &client, queued->command, queued->argv, queued->argc, reply);
+		spread_execute(core, &client, queued->command, queued->argv, queued->argc, reply, unit);
 		return;
 	}
-	struct call_there call = {.client = &client, .queued = queued, .reply = reply};
+	struct call_there call = {.unit = unit, .client = &client, .queued = queued, .reply = reply};
 	call_on(core, (uint16_t)to, run_there, &call);
 }
 
@@ -402,16 +409,29 @@ static void run_transaction(struct exec *exec, struct transaction *t, const stru
 		reply_null_array(exec->reply);
 		return;
 	}
-	if (!is_admitted(core, t, set)) {
-		say_aborted(exec->reply, "OOM command not allowed when used memory > 'maxmemory'.");
+	enum err err = admit(core, t, set);
+	if (err != OK) {
+		const struct err_text *why = err_text(err);
+		reply_error_fmt(exec->reply, "EXECABORT Transaction discarded because of: %s %s", why->resp_code, why->text);
 		return;
 	}
 	/* Errors inside are their commands', not EXEC's. */
 	uint32_t errors = exec->reply->errors;
+	struct reply_mark mark = reply_mark(exec->reply);
+	struct unit unit;
+	unit_init(&unit, core, exec->client->waits);
+	exec->session->unit = &unit;
 	reply_array(exec->reply, t->n_queued);
 	for (const struct queued *q = t->first; q; q = q->next)
-		run_queued(core, exec->session, exec->client, q, exec->reply);
+		run_queued(core, exec->session, exec->client, q, exec->reply, &unit);
+	exec->session->unit = NULL;
 	exec->reply->errors = errors;
+	err = unit_commit(&unit);
+	unit_fini(&unit);
+	if (unlikely(err != OK)) {
+		reply_take_back(core, exec->reply, mark);
+		reply_err(exec->reply, err);
+	}
 }
 
 static enum err run_exec(struct exec *exec)

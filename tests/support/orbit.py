@@ -26,11 +26,13 @@ def free_port():
 
 
 class Server:
-    """`orbit serve` on free ports and a fresh data directory; kill() is SIGKILL, stop() SIGTERM."""
+    """`orbit serve` on free ports and a fresh data directory (or one that stays the caller's); kill() is SIGKILL,
+    stop() SIGTERM."""
 
-    def __init__(self, program, *flags, cores=2, io="uring", wrap=()):
+    def __init__(self, program, *flags, cores=2, io="uring", wrap=(), directory=None):
         self.port, self.http_port = free_port(), free_port()
-        self.directory = tempfile.mkdtemp(prefix="orbit-test-")
+        self.is_lent = directory is not None
+        self.directory = directory or tempfile.mkdtemp(prefix="orbit-test-")
         self.log_path = os.path.join(self.directory, "log")
         self.unix = os.path.join(self.directory, "sock")
         command = [*wrap, program, "serve", "--data-dir", os.path.join(self.directory, "data"), "--cores", str(cores),
@@ -75,7 +77,17 @@ class Server:
             if status != 0:
                 raise RuntimeError(f"the server ended with {status}:\n" + self.log_text()[-8000:])
         finally:
-            self.log.close()
+            self._forget()
+
+    def kill(self):
+        """SIGKILL; the data stays if the directory is the caller's."""
+        self.process.kill()
+        self.process.wait()
+        self._forget()
+
+    def _forget(self):
+        self.log.close()
+        if not self.is_lent:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):
@@ -85,9 +97,8 @@ class Server:
         if kind is not None:
             self.process.kill()
             self.process.wait()
-            self.log.close()
             print(self.log_text()[-4000:])
-            shutil.rmtree(self.directory, ignore_errors=True)
+            self._forget()
         else:
             self.close()
 

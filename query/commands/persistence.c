@@ -1,0 +1,238 @@
+/* persistence.c -- images and whole databases: what commands say about data on disk.
+ *
+ * FLUSHDB gives a database a new keyspace id and frees what the old one named in the
+ * background; SWAPDB exchanges two ids. Both happen behind the gate, on every shard, so
+ * that no command sees some shards changed and others not; and the names are durable
+ * before the gate opens. Ids are core 0's to give.
+ */
+#include "engine/base/number.h"
+#include "engine/core/core.h"
+#include "engine/core/fiber.h"
+#include "query/commands/commands.h"
+#include "query/commands/rows_private.h"
+#include "query/session/gate.h"
+#include "query/session/session.h"
+#include "query/session/unit.h"
+#include "storage/keyspace/watch.h"
+#include "storage/recovery/store.h"
+
+#include <errno.h>
+#include <limits.h>
+
+enum { DATABASES = array_len(((struct shard *)NULL)->keyspace_of_db) };
+
+/* ---- names of keyspaces ----------------------------------------------------------- */
+
+/* What the numbers of databases stand for, before and after. */
+struct renaming {
+	struct keyspace_names names; /* after */
+	uint32_t fresh;              /* bit for each database that gets a new keyspace */
+	bool now;                    /* free at once what no number stands for any more */
+};
+
+static void take_ids(struct core *first, void *arg)
+{
+	struct renaming *renaming = arg;
+	for (int db = 0; db < DATABASES; db++)
+		if (renaming->fresh & 1u << db)
+			renaming->names.of_db[db] = first->commands->next_keyspace++;
+	renaming->names.next_id = first->commands->next_keyspace;
+}
+
+static void rename_there(struct core *there, void *arg)
+{
+	const struct renaming *renaming = arg;
+	struct shard *shard = there->shard;
+	for (int db = 0; db < DATABASES; db++) {
+		uint32_t old = shard->keyspace_of_db[db], new = renaming->names.of_db[db];
+		if (!(renaming->fresh & 1u << db)) {
+			shard->keyspace_of_db[db] = new;
+			continue;
+		}
+		shard->changes += keyspace_count(shard, old);
+		watches_follow(shard, old, new);
+		shard->keyspace_of_db[db] = new;
+		keyspace_drop(shard, old, renaming->now);
+	}
+}
+
+struct naming {
+	struct store *store;
+	struct unit *unit;
+	const struct keyspace_names *names;
+};
+
+static void name_there(struct core *first, void *arg)
+{
+	struct naming *naming = arg;
+	unit_join(first, naming->unit);
+	store_collect_names(naming->store, naming->names, unit_changes(first, naming->unit));
+	unit_leave(first, naming->unit);
+}
+
+/* Inside MULTI the names count with the rest of the transaction, else by themselves. */
+static enum err make_durable(struct exec *exec, const struct keyspace_names *names)
+{
+	struct core *core = exec->core;
+	struct unit own, *unit = exec->session->unit;
+	struct naming naming = {.store = core->store, .names = names, .unit = unit ? unit : &own};
+	if (!core->store)
+		return OK;
+	if (!unit)
+		unit_init(&own, core, true);
+	fiber_call(core, 0, name_there, &naming);
+	if (unit)
+		return OK;
+	enum err err = unit_commit(&own);
+	unit_fini(&own);
+	return err;
+}
+
+/* Behind the gate. */
+static enum err rename_keyspaces(struct exec *exec, struct renaming *renaming)
+{
+	fiber_call(exec->core, 0, take_ids, renaming);
+	TRY(make_durable(exec, &renaming->names));
+	fiber_call_all(exec->core, rename_there, renaming);
+	return OK;
+}
+
+static enum err flush(struct exec *exec, uint16_t first, uint16_t last)
+{
+	struct renaming renaming = {.now = exec->argc == 2 && exec_is(exec, 1, S("SYNC"))};
+	if (exec->argc > 2 || (exec->argc == 2 && !renaming.now && !exec_is(exec, 1, S("ASYNC"))))
+		return ERR_SYNTAX;
+	for (uint16_t db = first; db <= last; db++)
+		renaming.fresh |= 1u << db;
+	gate_close(exec->core);
+	memcpy(renaming.names.of_db, exec->core->shard->keyspace_of_db, sizeof(renaming.names.of_db));
+	enum err err = rename_keyspaces(exec, &renaming);
+	gate_open(exec->core);
+	if (err == OK)
+		reply_ok(exec->reply);
+	return err;
+}
+
+enum err run_flushdb(struct exec *exec) { return flush(exec, exec->client->db, exec->client->db); }
+enum err run_flushall(struct exec *exec) { return flush(exec, 0, DATABASES - 1); }
+
+static bool is_database(int64_t number) { return number >= 0 && number < DATABASES; }
+
+/* What a C int cannot hold is no number to SWAPDB. */
+static bool read_int(struct slice word, int64_t *out)
+{
+	return integer_parse(word, out) && *out >= INT_MIN && *out <= INT_MAX;
+}
+
+struct swap {
+	uint32_t one, other; /* keyspaces */
+};
+
+static void watches_swap_there(struct core *there, void *arg)
+{
+	const struct swap *swap = arg;
+	if (swap->one != swap->other)
+		watches_follow(there->shard, swap->one, swap->other);
+	there->shard->changes++;
+}
+
+static enum err swap(struct exec *exec, int64_t one, int64_t other)
+{
+	struct renaming renaming = {0};
+	uint32_t *of_db = renaming.names.of_db;
+	gate_close(exec->core);
+	memcpy(of_db, exec->core->shard->keyspace_of_db, sizeof(renaming.names.of_db));
+	struct swap swap = {.one = of_db[one], .other = of_db[other]};
+	of_db[one] = swap.other;
+	of_db[other] = swap.one;
+	enum err err = rename_keyspaces(exec, &renaming);
+	if (err == OK)
+		fiber_call_all(exec->core, watches_swap_there, &swap);
+	gate_open(exec->core);
+	return err;
+}
+
+enum err run_swapdb(struct exec *exec)
+{
+	int64_t one, other;
+	const char *wrong = NULL;
+	if (!read_int(exec->argv[1], &one))
+		wrong = "invalid first DB index";
+	else if (!read_int(exec->argv[2], &other))
+		wrong = "invalid second DB index";
+	if (wrong) {
+		reply_error_fmt(exec->reply, "ERR %s", wrong);
+		return OK;
+	}
+	if (!is_database(one) || !is_database(other))
+		return ERR_DB_INDEX;
+	TRY(swap(exec, one, other));
+	reply_ok(exec->reply);
+	return OK;
+}
+
+/* ---- images ----------------------------------------------------------------------- */
+
+static bool keeps_data(struct exec *exec)
+{
+	if (exec->core->store)
+		return true;
+	reply_error_fmt(exec->reply, "ERR this server keeps nothing on disk (setting persist)");
+	return false;
+}
+
+static enum err say_busy(struct exec *exec)
+{
+	reply_error_fmt(exec->reply, "ERR Background save already in progress");
+	return OK;
+}
+
+enum err run_save(struct exec *exec)
+{
+	if (!keeps_data(exec))
+		return OK;
+	int result = store_image(exec->core, exec->core->store);
+	if (result == -EBUSY)
+		return say_busy(exec);
+	if (result != 0)
+		return ERR_IO;
+	reply_ok(exec->reply);
+	return OK;
+}
+
+enum err run_bgsave(struct exec *exec)
+{
+	if (exec->argc > 2 || (exec->argc == 2 && !exec_is(exec, 1, S("SCHEDULE"))))
+		return ERR_SYNTAX;
+	if (!keeps_data(exec))
+		return OK;
+	if (!store_image_start(exec->core, exec->core->store))
+		return say_busy(exec);
+	reply_simple(exec->reply, S("Background saving started"));
+	return OK;
+}
+
+/* The log is rewritten by writing images. */
+enum err run_bgrewriteaof(struct exec *exec)
+{
+	if (!keeps_data(exec))
+		return OK;
+	if (store_image_start(exec->core, exec->core->store))
+		reply_simple(exec->reply, S("Background append only file rewriting started"));
+	else
+		reply_error_fmt(exec->reply, "ERR Background append only file rewriting already in progress");
+	return OK;
+}
+
+/* Without an image yet, or without a disk: as Redis, this says when the server started. */
+enum err run_lastsave(struct exec *exec)
+{
+	int64_t at_s = exec->core->machine->started_wall_us / 1000000;
+	if (exec->core->store) {
+		struct store_facts facts;
+		store_facts(exec->core->store, &facts);
+		at_s = facts.image_last_ok_s ? facts.image_last_ok_s : at_s;
+	}
+	reply_integer(exec->reply, at_s);
+	return OK;
+}
