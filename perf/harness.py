@@ -1,8 +1,8 @@
-"""harness.py -- what perf/compare, memory, idle and scale share.
+"""harness.py -- what perf/compare, memory, idle, scale and durable share.
 
 Starts servers pinned to CPUs, drives them with `orbit bench`, reads their CPU clocks and
-memory from outside, and says on which machine and with which versions that was. Standard
-library only.
+memory from outside, and says on which machine and with which versions that was. Servers
+keep nothing on disk unless a script says so. Standard library only.
 """
 import argparse, contextlib, ctypes, datetime, http.client, json, mmap, os, platform, re, signal, socket, statistics, subprocess
 import sys, tempfile, time
@@ -26,6 +26,7 @@ def arguments(meaning, **more):
     parser.add_argument("--echo", default=str(root / "build" / "perf" / "echo" / "perf-echo"), help="the floor")
     parser.add_argument("--server-cpu", type=int, default=cpus[0], help="CPU of the servers")
     parser.add_argument("--client-cpu", type=int, default=cpus[1 % len(cpus)], help="CPU of the generator")
+    parser.add_argument("--directory", default=tempfile.gettempdir(), help="servers' directories are made in it")
     parser.add_argument("--no-result", action="store_true", help="write no file to perf/results")
     for name, (default, text) in more.items():
         flag = "--" + name.replace("_", "-")
@@ -68,13 +69,16 @@ def surroundings(options):
     }
 
 
-def print_surroundings(where):
+no_log = "no server keeps anything on disk (orbit --persist no; redis --appendonly no)"
+
+
+def print_surroundings(where, kept=no_log):
     redis = re.search(r"v=(\S+)", where["redis"])
     print(f"{where['cpu']}, {where['cpus']} CPUs, {where['memory_gib']} GiB, Linux {where['kernel']}, "
           f"load {where['load'][0]:.1f}")
     print(f"{where['orbit']} at {where['commit']}; redis {redis.group(1) if redis else 'none'}; "
           f"flags: {' '.join(where['flags']) or 'none'}")
-    print()
+    print(f"{kept}\n")
 
 
 def write_result(options, name, where, figures):
@@ -133,17 +137,21 @@ def prepare_server(small_pages):
         prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE
 
 
-class Server:
-    """A process pinned to CPUs, in an empty directory of its own."""
+start_max_s = 120  # data may have to be loaded
 
-    def __init__(self, name, command, cpus, port, http_port=None, small_pages=False):
+
+class Server:
+    """A process pinned to CPUs, in an empty directory of its own, or in one that stays the caller's."""
+
+    def __init__(self, options, name, command, cpus, port, http_port=None, small_pages=False, directory=None):
         self.name, self.port, self.http_port = name, port, http_port
-        self.directory = tempfile.TemporaryDirectory(prefix="orbit-perf-")
-        self.log = open(Path(self.directory.name) / "log", "w+b")
+        self.own = None if directory else tempfile.TemporaryDirectory(prefix="orbit-perf-", dir=options.directory)
+        self.directory = Path(directory or self.own.name)
+        self.log = open(self.directory / "log", "w+b")
         self.started_at = time.monotonic()
         cpu_list = ",".join(map(str, cpus))
         # taskset becomes the server: the pid is the same.
-        self.process = subprocess.Popen(["taskset", "-c", cpu_list, *command], cwd=self.directory.name,
+        self.process = subprocess.Popen(["taskset", "-c", cpu_list, *command], cwd=self.directory,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                         preexec_fn=lambda: prepare_server(small_pages))
         self.pid = self.process.pid
@@ -165,18 +173,19 @@ class Server:
                 self.process.kill()
                 self.process.wait()
         self.log.close()
-        self.directory.cleanup()
+        if self.own:
+            self.own.cleanup()
 
     def wait_until_ready(self):
-        """Sets ready_after_s: from the start of the process to the first answer."""
+        """Sets ready_after_s: from the start of the process to the first answer; one that loads says so instead."""
         while True:
             try:
                 with Wire(self.port) as wire:
                     wire.ask("PING")
                 self.ready_after_s = time.monotonic() - self.started_at
                 return
-            except (ConnectionError, OSError):
-                if self.process.poll() is not None or time.monotonic() - self.started_at > 20:
+            except (OSError, RuntimeError):
+                if self.process.poll() is not None or time.monotonic() - self.started_at > start_max_s:
                     raise SystemExit(f"{self.name} does not start:\n{self.log_text()}")
                 time.sleep(0.0005)
 
@@ -216,23 +225,24 @@ class Server:
         return self.metrics().get("orbit_loop_spin_nanoseconds_total", 0)
 
 
-def redis(options, cpus=None, *more):
+def redis(options, cpus=None, *more, directory=None):
+    """What comes later on its command line wins: `more` may turn the log on."""
     port = free_port()
-    return Server("redis", [options.redis, "--port", str(port), "--save", "", "--appendonly", "no", *more],
-                  cpus or [options.server_cpu], port)
+    command = [options.redis, "--port", str(port), "--save", "", "--appendonly", "no", *more]
+    return Server(options, "redis", command, cpus or [options.server_cpu], port, directory=directory)
 
 
-def orbit(options, cpus=None, *more, small_pages=False):
+def orbit(options, cpus=None, *more, persist=False, small_pages=False, directory=None):
     port, http_port = free_port(), free_port()
     cpus = cpus or [options.server_cpu]
     command = [options.orbit, "serve", "--cores", str(len(cpus)), "--resp-port", str(port), "--http-port",
-               str(http_port), "--data-dir", "data", *more]
-    return Server("orbit", command, cpus, port, http_port, small_pages)
+               str(http_port), "--data-dir", "data", "--persist", "yes" if persist else "no", *more]
+    return Server(options, "orbit", command, cpus, port, http_port, small_pages, directory)
 
 
 def echo(options):
     port = free_port()
-    return Server("echo", [options.echo, "--mode", "resp", "--port", str(port)], [options.server_cpu], port)
+    return Server(options, "echo", [options.echo, "--mode", "resp", "--port", str(port)], [options.server_cpu], port)
 
 
 # ---- the generator -----------------------------------------------------------------------
