@@ -52,10 +52,10 @@ struct server {
 	pthread_barrier_t ready;  /* core 0 and the main thread: data is loaded and the listeners are open, or not */
 	pthread_barrier_t closed; /* the same two: the logs are closed */
 	pthread_barrier_t ended;  /* all and the main thread: nobody sends to anybody any more */
-	_Atomic bool failed; /* before the loops run */
-	bool opened;         /* clients are let in; read by the main thread, behind `ready` */
+	_Atomic bool failed;      /* before the loops run */
+	bool opened;              /* clients are let in; read by the main thread, behind `ready` */
 	_Atomic uint64_t patience_ns; /* with connections, at the end */
-	bool started; /* the threads run */
+	bool started;                 /* the threads run */
 	int cpus[CORES_MAX], n_cpus;
 	struct core_thread threads[CORES_MAX];
 };
@@ -119,7 +119,7 @@ static void core_unmake(struct core *core)
 }
 
 static bool listen_at(struct core *core, const struct protocol *protocol, const char *address, uint16_t port,
-		      struct tls_context *tls, char *why, size_t why_size)
+                      struct tls_context *tls, char *why, size_t why_size)
 {
 	struct listen_address where = {.protocol = protocol, .address = address, .port = port, .tls = tls};
 	int result = network_listen(core, &where, NULL);
@@ -127,15 +127,18 @@ static bool listen_at(struct core *core, const struct protocol *protocol, const 
 		log_notice("%s%s clients: %s port %u", protocol->name, tls ? " over TLS" : "", address, port);
 		return true;
 	}
-	snprintf(why, why_size, "cannot listen for %s on %s port %u: %s (is another server running there? see --%s-port)",
-		 protocol->name, address, port, strerror(-result), protocol->name);
+	snprintf(why, why_size,
+	         "cannot listen for %s on %s port %u: %s (is another server running there? see --%s-port)",
+	         protocol->name, address, port, strerror(-result), protocol->name);
 	return false;
 }
 
 static bool listen_unix(struct core *core, const struct settings *settings, char *why, size_t why_size)
 {
-	struct listen_address where = {.protocol = &resp_protocol, .address = settings->unixsocket, .is_unix = true,
-				       .unix_mode = (unsigned)settings->unixsocketperm};
+	struct listen_address where = {.protocol = &resp_protocol,
+	                               .address = settings->unixsocket,
+	                               .is_unix = true,
+	                               .unix_mode = (unsigned)settings->unixsocketperm};
 	int result = network_listen(core, &where, NULL);
 	if (result == 0) {
 		log_notice("resp clients: Unix socket %s", settings->unixsocket);
@@ -146,7 +149,7 @@ static bool listen_unix(struct core *core, const struct settings *settings, char
 }
 
 static bool listen_address_all(struct core *core, const char *address, struct tls_context *tls, char *why,
-			       size_t why_size)
+                               size_t why_size)
 {
 	const struct settings *s = core->settings;
 	if (s->resp_port && !listen_at(core, &resp_protocol, address, (uint16_t)s->resp_port, NULL, why, why_size))
@@ -180,9 +183,10 @@ static void store_begins(void *arg)
 	struct core_thread *t = arg;
 	struct server *server = t->server;
 	const struct settings *s = server->settings;
-	struct store_options options = {.directory = s->data_dir, .segment_size = (uint64_t)s->log_segment_size,
-					.image_log_bytes = (uint64_t)s->image_log_size,
-					.mode = (enum log_mode)s->durability};
+	struct store_options options = {.directory = s->data_dir,
+	                                .segment_size = (uint64_t)s->log_segment_size,
+	                                .image_log_bytes = (uint64_t)s->image_log_size,
+	                                .mode = (enum log_mode)s->durability};
 	server->store = store_begin(server->machine->cores[0], &options, t->why, sizeof(t->why));
 	if (server->store)
 		server->hash_seed = store_hash_seed(server->store);
@@ -330,7 +334,8 @@ static bool is_built(const struct settings *settings, char *why, size_t why_size
 {
 	if (!settings->pg_port && !settings->bolt_port)
 		return true;
-	snprintf(why, why_size, "--%s-port: this listener is not built yet; leave it 0", settings->pg_port ? "pg" : "bolt");
+	snprintf(why, why_size, "--%s-port: this listener is not built yet; leave it 0",
+	         settings->pg_port ? "pg" : "bolt");
 	return false;
 }
 
@@ -342,9 +347,16 @@ static bool take_directory(const struct settings *settings, char *why, size_t wh
 	if (result >= 0)
 		return true;
 	if (result == -EWOULDBLOCK)
-		snprintf(why, why_size, "the data directory %s is in use by another server", settings->data_dir);
+		snprintf(why, why_size,
+		         "the data directory %s is in use by another server: stop that one, or name another directory "
+		         "(--data-dir)",
+		         settings->data_dir);
 	else
-		snprintf(why, why_size, "cannot use the data directory %s: %s", settings->data_dir, strerror(-result));
+		snprintf(why, why_size,
+		         "cannot use the data directory %s: %s; this process must be able to write there (--data-dir "
+		         "names "
+		         "another)",
+		         settings->data_dir, strerror(-result));
 	return false;
 }
 
@@ -353,8 +365,10 @@ static bool tls_make(struct server *server, char *why, size_t why_size)
 	const struct settings *s = server->settings;
 	if (!s->tls_port)
 		return true;
-	struct tls_options options = {.cert_file = s->tls_cert_file, .key_file = s->tls_key_file,
-				      .ca_file = s->tls_ca_cert_file, .auth_clients = s->tls_auth_clients};
+	struct tls_options options = {.cert_file = s->tls_cert_file,
+	                              .key_file = s->tls_key_file,
+	                              .ca_file = s->tls_ca_cert_file,
+	                              .auth_clients = s->tls_auth_clients};
 	server->tls = tls_context_new(&options, why, why_size);
 	return server->tls != NULL;
 }
@@ -362,7 +376,7 @@ static bool tls_make(struct server *server, char *why, size_t why_size)
 static void stop_asked(struct machine *machine) { os_signal_stop(); }
 
 static bool server_init(struct server *server, int argc, char **argv, char *const *environment, char *why,
-			size_t why_size)
+                        size_t why_size)
 {
 	server->settings = settings_new();
 	if (!settings_load(server->settings, argc, argv, environment, why, why_size) ||
@@ -424,6 +438,32 @@ static void server_fini(struct server *server)
 	settings_free(server->settings);
 }
 
+static void say_ready(const struct server *server)
+{
+	unsigned n = server->machine->n_cores;
+	const char *cores = n == 1 ? "core" : "cores";
+	if (server->store)
+		say("orbit: ready, %u %s, data in %s", n, cores, server->settings->data_dir);
+	else
+		say("orbit: ready, %u %s; nothing is kept on disk (--persist no): keys are gone when it stops", n,
+		    cores);
+}
+
+static void say_stopped(struct server *server)
+{
+	struct store_facts facts;
+	if (!server->store)
+		return;
+	store_facts(server->store, &facts);
+	if (facts.failed_cores == 0)
+		say("orbit: stopped, all data is in %s", server->settings->data_dir);
+	else
+		say("orbit: stopped; the logs of %d cores could not be written to the end: the next start has all that "
+		    "was "
+		    "acknowledged",
+		    facts.failed_cores);
+}
+
 int serve_main(int argc, char **argv, char *const *environment)
 {
 	struct server *server = memory_zalloc(sizeof(*server));
@@ -436,12 +476,12 @@ int serve_main(int argc, char **argv, char *const *environment)
 		say("orbit: %s", why);
 	ok = ok && start(server);
 	if (ok) {
-		say("orbit: ready, %u core%s, data in %s", server->machine->n_cores,
-		    server->machine->n_cores == 1 ? "" : "s", server->settings->data_dir);
+		say_ready(server);
 		while (os_signal_wait() == SIGHUP)
 			; /* nothing is read again yet that a signal could ask for */
 		say("orbit: stopping");
 		stop(server);
+		say_stopped(server);
 	}
 	server_fini(server);
 	memory_free(server);

@@ -11,8 +11,8 @@
 #include "engine/core/fiber.h"
 #include "engine/io/io.h"
 #include "engine/memory/memory.h"
-#include "engine/net/network.h"
 #include "engine/metrics/metrics.h"
+#include "engine/net/network.h"
 #include "query/commands/commands.h"
 #include "query/commands/latency.h"
 #include "query/commands/rows_private.h"
@@ -25,9 +25,12 @@ enum { WHY_SIZE = 512 };
 static const struct alias {
 	const char *name, *setting, *value;
 } aliases[] = {
-        {"appendfsync", .setting = "durability"}, {"appendonly", .setting = "persist"},
-        {"cluster-enabled", .value = "no"},       {"dir", .setting = "data-dir"},
-        {"notify-keyspace-events", .value = ""},  {"port", .setting = "resp-port"},
+        {"appendfsync", .setting = "durability"},
+        {"appendonly", .setting = "persist"},
+        {"cluster-enabled", .value = "no"},
+        {"dir", .setting = "data-dir"},
+        {"notify-keyspace-events", .value = ""},
+        {"port", .setting = "resp-port"},
         {"save", .value = ""},
 };
 
@@ -129,11 +132,18 @@ static bool repeats(const struct change *change, uint32_t pair)
 	return false;
 }
 
-/* May this pair be tried? An alias that is fixed may be set to what it is. */
+/* The setting that a name means; NULL: what it means is fixed, or it means nothing. */
+static const struct setting *setting_meant(struct slice name)
+{
+	const struct alias *alias = alias_find(name);
+	return alias && alias->setting ? setting_find(slice_from_str(alias->setting)) : setting_find(name);
+}
+
+/* May this pair be tried? What is fixed may be set to what it is. */
 static bool may_change(struct exec *exec, struct change *change, uint32_t pair)
 {
 	struct slice name = change->pairs[2 * pair], value = change->pairs[2 * pair + 1];
-	const struct setting *setting = setting_find(name);
+	const struct setting *setting = setting_meant(name);
 	const struct alias *alias = alias_find(name);
 	if (!setting && !alias) {
 		reply_error_fmt(exec->reply, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
@@ -144,7 +154,8 @@ static bool may_change(struct exec *exec, struct change *change, uint32_t pair)
 	cleanup(buf_fini) struct buf now = {0};
 	if (alias)
 		alias_get(exec->core->settings, alias, &now);
-	if (setting ? setting->change == SETTING_AT_START : !slice_equal(value, buf_slice(&now)))
+	bool fixed = !setting || setting->change == SETTING_AT_START;
+	if (fixed && !(alias && slice_equal_nocase(value, buf_slice(&now))))
 		wrong = "can't set immutable config";
 	else if (repeats(change, pair))
 		wrong = "duplicate parameter";
@@ -158,8 +169,9 @@ static bool change_all(struct change *change)
 {
 	for (uint32_t pair = 0; pair < change->n_pairs; pair++) {
 		struct slice name = change->pairs[2 * pair];
-		const struct setting *setting = setting_find(name);
-		if (!setting || settings_set(change->new, setting, change->pairs[2 * pair + 1], change->why, WHY_SIZE))
+		const struct setting *setting = setting_meant(name);
+		if (!setting || setting->change == SETTING_AT_START ||
+		    settings_set(change->new, setting, change->pairs[2 * pair + 1], change->why, WHY_SIZE))
 			continue;
 		change->wrong = name;
 		return false;

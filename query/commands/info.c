@@ -38,6 +38,7 @@ struct info {
 	uint64_t changes;
 	struct store_facts store; /* zeros without a disk */
 	struct log_counters log;  /* of all cores together; the same */
+	uint64_t log_backlog;     /* the same */
 	struct memory_sums memory;
 	struct database_sums databases[DATABASES];
 	struct subscription_counts channels;
@@ -90,6 +91,7 @@ static void add_log(struct info *info, const struct shard *shard)
 	if (!shard->journal)
 		return;
 	const struct log_counters *log = log_counters(journal_log(shard->journal));
+	info->log_backlog += log_backlog(journal_log(shard->journal));
 	info->log.records += log->records;
 	info->log.frames += log->frames;
 	info->log.written_bytes += log->written_bytes;
@@ -174,6 +176,13 @@ static void number(struct info *info, const char *name, uint64_t value)
 static void seconds_or_none(struct info *info, const char *name, uint64_t ns)
 {
 	buf_printf(&info->out, "%s:%lld\r\n", name, ns ? (long long)(ns / NS_PER_S) : -1);
+}
+
+/* How long the images have been written that are being written; -1: none are. */
+static void seconds_running(struct info *info, const char *name)
+{
+	int64_t s = info->core->wall_us / 1000000 - info->store.image_last_s;
+	buf_printf(&info->out, "%s:%lld\r\n", name, info->store.image_running ? (long long)(s > 0 ? s : 0) : -1);
 }
 
 static void text(struct info *info, const char *name, const char *value)
@@ -296,38 +305,72 @@ static void section_memory(struct info *info)
 	number(info, "lazyfree_pending_objects", memory->freeing);
 }
 
-/* Images are what Redis calls RDB, and the log is its AOF. */
-static void section_persistence(struct info *info)
+/* The images: nothing is forked and nothing copied on write. */
+static void write_image_facts(struct info *info)
 {
+	static const char *const none[] = {"current_cow_peak", "current_cow_size", "current_cow_size_age", NULL};
 	const struct core *core = info->core;
 	const struct store_facts *store = &info->store;
-	bool keeps = core->store != NULL;
 	int64_t last_ok_s = store->image_last_ok_s ? store->image_last_ok_s : core->machine->started_wall_us / 1000000;
-	struct buf durability = {0};
-	number(info, "loading", 0);
-	number(info, "async_loading", 0);
-	number(info, "rdb_changes_since_last_save", keeps ? store->image_changes : info->changes);
+	zeros(info, none);
+	real(info, "current_fork_perc", 0);
+	number(info, "current_save_keys_processed", 0);
+	number(info, "current_save_keys_total", 0);
+	number(info, "rdb_changes_since_last_save", core->store ? store->image_changes : info->changes);
 	number(info, "rdb_bgsave_in_progress", store->image_running);
 	number(info, "rdb_last_save_time", (uint64_t)last_ok_s);
 	text(info, "rdb_last_bgsave_status", store->image_failed ? "err" : "ok");
 	seconds_or_none(info, "rdb_last_bgsave_time_sec", store->image_last_ns);
-	text(info, "rdb_current_bgsave_time_sec", store->image_running ? "0" : "-1");
+	seconds_running(info, "rdb_current_bgsave_time_sec");
+	number(info, "rdb_saves", store->images_ok);
+	number(info, "rdb_last_cow_size", 0);
+	number(info, "rdb_last_load_keys_expired", 0);
 	number(info, "rdb_last_load_keys_loaded", store->loaded_keys);
+}
+
+/* The log; writing images is what rewrites it. */
+static void write_log_facts(struct info *info)
+{
+	static const char *const none[] = {"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size",
+	                                   NULL};
+	const struct store_facts *store = &info->store;
+	bool keeps = info->core->store != NULL;
 	number(info, "aof_enabled", keeps);
 	number(info, "aof_rewrite_in_progress", store->image_running);
 	number(info, "aof_rewrite_scheduled", 0);
 	seconds_or_none(info, "aof_last_rewrite_time_sec", store->image_last_ns);
-	text(info, "aof_current_rewrite_time_sec", store->image_running ? "0" : "-1");
+	seconds_running(info, "aof_current_rewrite_time_sec");
 	text(info, "aof_last_bgrewrite_status", store->image_failed ? "err" : "ok");
+	number(info, "aof_rewrites", store->images_ok);
+	number(info, "aof_rewrites_consecutive_failures", store->images_failed);
 	text(info, "aof_last_write_status", store->failed_cores ? "err" : "ok");
+	zeros(info, none);
+	if (!keeps)
+		return;
 	number(info, "aof_current_size", store->log_bytes);
+	number(info, "aof_base_size", 0);
+	number(info, "aof_pending_rewrite", 0);
+	number(info, "aof_buffer_length", info->log_backlog);
+	number(info, "aof_pending_bio_fsync", 0);
+	number(info, "aof_delayed_fsync", 0);
+}
+
+/* Images are what Redis calls RDB, and the log is its AOF. */
+static void section_persistence(struct info *info)
+{
+	struct buf durability = {0};
+	number(info, "loading", 0); /* clients are let in when that is over */
+	number(info, "async_loading", 0);
+	write_image_facts(info);
+	write_log_facts(info);
 	settings_get(info->settings, setting_find(S("durability")), &durability);
-	buf_printf(&info->out, "durability:%.*s\r\n", keeps ? (int)durability.len : 4, keeps ? (char *)durability.ptr : "none");
+	buf_byte(&durability, 0);
+	text(info, "durability", info->core->store ? (const char *)durability.ptr : "none");
 	buf_fini(&durability);
 	number(info, "log_records", info->log.records);
 	number(info, "log_frames", info->log.frames);
 	number(info, "log_written_bytes", info->log.written_bytes);
-	number(info, "log_stopped_cores", (uint64_t)store->failed_cores);
+	number(info, "log_stopped_cores", (uint64_t)info->store.failed_cores);
 }
 
 static void section_stats(struct info *info)

@@ -2,7 +2,10 @@
  *
  * More of the group "generic" lies in expire.c, scan.c, dump.c and sort.c.
  */
+#include "engine/core/core.h"
 #include "query/commands/command.h"
+#include "query/commands/rows_private.h"
+#include "query/session/session.h"
 
 #include <limits.h>
 
@@ -241,13 +244,12 @@ static enum err run_object_help(struct exec *exec)
 
 /* ---- WAIT, MIGRATE ---------------------------------------------------------------- */
 
-/* Milliseconds from now; false: the error is said. */
-static bool timeout_is_sound(struct exec *exec, uint32_t at)
+/* Milliseconds from now, 0: forever; false: the error is said. */
+static bool read_timeout(struct exec *exec, uint32_t at, int64_t *out_ms)
 {
-	int64_t timeout_ms;
-	if (exec_integer(exec, at, &timeout_ms) != OK)
+	if (exec_integer(exec, at, out_ms) != OK)
 		reply_error_fmt(exec->reply, "ERR timeout is not an integer or out of range");
-	else if (timeout_ms < 0)
+	else if (*out_ms < 0)
 		reply_error_fmt(exec->reply, "ERR timeout is negative");
 	else
 		return true;
@@ -257,35 +259,52 @@ static bool timeout_is_sound(struct exec *exec, uint32_t at)
 /* No replica can ever acknowledge: the answer is known without waiting for the timeout. */
 static enum err run_wait(struct exec *exec)
 {
-	int64_t replicas;
+	int64_t replicas, timeout_ms;
 	TRY(exec_integer(exec, 1, &replicas));
-	if (timeout_is_sound(exec, 2))
+	if (read_timeout(exec, 2, &timeout_ms))
 		reply_integer(exec->reply, 0);
 	return OK;
 }
 
+struct waitaof {
+	int64_t local, replicas, timeout_ms;
+};
+
+/* False: the error is said. */
+static bool read_waitaof(struct exec *exec, struct waitaof *out)
+{
+	const char *wrong = NULL;
+	if (exec_integer(exec, 1, &out->local) != OK)
+		return refuse(exec, ERR_NOT_INTEGER);
+	if (out->local < 0 || out->local > 1)
+		wrong = "value is out of range, value must between 0 and 1";
+	else if (exec_integer(exec, 2, &out->replicas) != OK)
+		return refuse(exec, ERR_NOT_INTEGER);
+	else if (out->replicas < 0)
+		wrong = "value is out of range, must be positive";
+	else if (!read_timeout(exec, 3, &out->timeout_ms))
+		return false;
+	else if (out->local > 0 && !exec->core->store)
+		wrong = "WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+	if (wrong)
+		reply_error_fmt(exec->reply, "ERR %s", wrong);
+	return !wrong;
+}
+
+/* The log is what Redis calls AOF. As there, inside a transaction nobody is waited for; and no replica can ever
+ * acknowledge, so none is. */
 static enum err run_waitaof(struct exec *exec)
 {
-	int64_t local, replicas;
-	TRY(exec_integer(exec, 1, &local));
-	if (local < 0 || local > 1) {
-		reply_error_fmt(exec->reply, "ERR value is out of range, value must between 0 and 1");
+	struct waitaof asked;
+	bool durable;
+	if (!read_waitaof(exec, &asked))
 		return OK;
-	}
-	TRY(exec_integer(exec, 2, &replicas));
-	if (replicas < 0) {
-		reply_error_fmt(exec->reply, "ERR value is out of range, must be positive");
-		return OK;
-	}
-	if (!timeout_is_sound(exec, 3))
-		return OK;
-	if (local > 0) {
-		reply_error_fmt(exec->reply,
-		                "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
-		return OK;
-	}
+	if (asked.local > 0 && !exec->session->unit)
+		TRY(durability_wait(exec->core, (uint64_t)asked.timeout_ms, &durable));
+	else
+		durable = durability_reached(exec->core);
 	reply_array(exec->reply, 2);
-	reply_integer(exec->reply, 0);
+	reply_integer(exec->reply, durable);
 	reply_integer(exec->reply, 0);
 	return OK;
 }
@@ -440,7 +459,7 @@ const struct command keys_commands[] = {
 	 "Wait for the synchronous replication of all the write commands sent in the context of the current connection",
 	 run_wait, wait_arguments, .tips = "request_policy:all_shards response_policy:agg_min",
 	 .categories = "-keyspace connection"},
-	{"WAITAOF", 4, {0}, COMMAND_NO_SCRIPT, "7.2.0", "O(1)",
+	{"WAITAOF", 4, {0}, COMMAND_NO_SCRIPT | COMMAND_FIBER, "7.2.0", "O(1)",
 	 "Wait for all write commands sent in the context of the current connection to be synced to AOF of local host "
 	 "and/or replicas",
 	 run_waitaof, waitaof_arguments, .tips = "request_policy:all_shards response_policy:agg_min",

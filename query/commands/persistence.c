@@ -8,6 +8,7 @@
 #include "engine/base/number.h"
 #include "engine/core/core.h"
 #include "engine/core/fiber.h"
+#include "engine/memory/memory.h"
 #include "query/commands/commands.h"
 #include "query/commands/rows_private.h"
 #include "query/session/gate.h"
@@ -234,5 +235,81 @@ enum err run_lastsave(struct exec *exec)
 		at_s = facts.image_last_ok_s ? facts.image_last_ok_s : at_s;
 	}
 	reply_integer(exec->reply, at_s);
+	return OK;
+}
+
+/* ---- waiting for the device ------------------------------------------------------- */
+
+static void look_there(struct core *there, void *arg)
+{
+	_Atomic bool *durable = arg;
+	struct journal *journal = there->shard->journal;
+	if (!journal || log_failed(journal_log(journal)) || journal_rests_on_all(journal) > 0)
+		*durable = false;
+}
+
+bool durability_reached(struct core *core)
+{
+	_Atomic bool durable = core->store != NULL;
+	if (durable)
+		fiber_call_all(core, look_there, &durable);
+	return durable;
+}
+
+static const uint64_t ns_per_ms = 1000000, forever_ms = 1ull << 40;
+
+/* Between who waits and the fiber that does it for him: whoever comes last frees it. */
+struct patience {
+	struct core *core;
+	struct fiber *waiter; /* NULL: gone */
+	struct timer timer;
+	bool ended;
+	enum err err;
+};
+
+static void out_of_patience(struct core *core, struct timer *timer)
+{
+	fiber_wake(core, container_of(timer, struct patience, timer)->waiter);
+}
+
+static void wait_patiently(void *arg)
+{
+	struct patience *patience = arg;
+	patience->err = unit_wait_everywhere(patience->core);
+	patience->ended = true;
+	if (!patience->waiter) {
+		memory_free(patience);
+	} else if (timer_started(&patience->timer)) { /* else it has woken the waiter already */
+		timer_stop(&patience->core->timers, &patience->timer);
+		fiber_wake(patience->core, patience->waiter);
+	}
+}
+
+static enum err wait_at_most(struct core *core, uint64_t timeout_ms, bool *out)
+{
+	struct patience *patience = memory_zalloc(sizeof(*patience));
+	patience->core = core;
+	patience->waiter = fiber_self(core);
+	patience->timer.run = out_of_patience;
+	timer_start(&core->timers, &patience->timer, core->now_ns + timeout_ms * ns_per_ms);
+	fiber_start(core, wait_patiently, patience);
+	fiber_wait(core);
+	timer_stop(&core->timers, &patience->timer);
+	*out = patience->ended;
+	if (!patience->ended) {
+		patience->waiter = NULL;
+		return OK;
+	}
+	enum err err = patience->err;
+	memory_free(patience);
+	return err;
+}
+
+enum err durability_wait(struct core *core, uint64_t timeout_ms, bool *out)
+{
+	if (timeout_ms > 0 && timeout_ms < forever_ms)
+		return wait_at_most(core, timeout_ms, out);
+	TRY(unit_wait_everywhere(core));
+	*out = true;
 	return OK;
 }

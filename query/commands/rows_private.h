@@ -28,6 +28,12 @@ enum err run_bgsave(struct exec *exec);
 enum err run_bgrewriteaof(struct exec *exec);
 enum err run_lastsave(struct exec *exec);
 
+/* Is all that was written so far durable? False without a log. Fiber code. */
+bool durability_reached(struct core *core) must_check;
+
+/* Waits for that, or until the time is over (0: forever); *out says which. Fiber code. */
+enum err durability_wait(struct core *core, uint64_t timeout_ms, bool *out) must_check;
+
 /* "X HELP": the lines under Redis' heading, and the two about HELP itself. `lines` ends
  * with NULL. */
 enum err reply_help(struct exec *exec, const char *name, const char *const *lines);

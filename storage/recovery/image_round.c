@@ -466,9 +466,12 @@ static void note_end(struct core *core, struct store *store)
 	tell(store->image_failed, round->error != 0);
 	if (round->error == 0) {
 		tell(store->image_last_ok_s, core->wall_us / 1000000);
-		log_line(LOG_VERBOSE, "images of all partitions written in %.3f s", (double)took_ns / 1e9);
+		tell(store->images_ok, store->images_ok + 1);
+		tell(store->images_failed, 0);
+		log_notice("images of all partitions written in %.3f s", (double)took_ns / 1e9);
 		return;
 	}
+	tell(store->images_failed, store->images_failed + 1);
 	tell(store->round.wait_until_ns, core->now_ns + wait_after_failure_ns);
 	if (round->error != -ECANCELED)
 		log_warning("images could not be written: %s; logs are kept instead", strerror(-round->error));

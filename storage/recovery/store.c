@@ -577,7 +577,9 @@ void store_facts(struct store *store, struct store_facts *out)
 	                            .image_failed = told(store->image_failed),
 	                            .image_last_s = told(store->image_last_s),
 	                            .image_last_ok_s = told(store->image_last_ok_s),
-	                            .image_last_ns = told(store->image_last_ns)};
+	                            .image_last_ns = told(store->image_last_ns),
+	                            .images_ok = told(store->images_ok),
+	                            .images_failed = told(store->images_failed)};
 	out->load_all_bytes = told(store->progress.all_bytes);
 	out->load_done_bytes = told(store->progress.done_bytes);
 	out->loaded_keys = told(store->progress.keys);

@@ -80,6 +80,7 @@ struct store_facts {
 	bool image_running, image_failed;
 	int64_t image_last_s, image_last_ok_s; /* wall time */
 	uint64_t image_last_ns, image_changes; /* changes since the last whole image */
+	uint64_t images_ok, images_failed;     /* rounds since the start; failures since the last that went well */
 	uint64_t log_bytes;
 	int failed_cores; /* whose logs have stopped */
 };

@@ -83,7 +83,7 @@ struct store {
 	bool loading, closing, image_running, image_failed;
 	uint64_t load_began_ns, load_ns;
 	int64_t image_last_s, image_last_ok_s;
-	uint64_t image_last_ns;
+	uint64_t image_last_ns, images_ok, images_failed;
 };
 
 #define told(field)        __atomic_load_n(&(field), __ATOMIC_RELAXED)
