@@ -45,7 +45,7 @@ struct frame {
 /* A file in use. */
 struct segment {
 	uint64_t number, size, first_lsn;
-	bool filled;
+	bool own; /* of this log's pool; others were there before */
 };
 
 struct log {
@@ -326,7 +326,7 @@ static void reclaim(struct log *log)
 	}
 	while (n + 1 < log->n_segments && log->segments[n + 1].first_lsn <= needed) {
 		const struct segment *segment = &log->segments[n];
-		segment_pool_give(&log->pool, segment->number, segment->size, segment->filled);
+		segment_pool_give(&log->pool, segment->number, segment->own);
 		n++;
 	}
 	if (n == 0)
@@ -483,7 +483,7 @@ static bool find_place(struct log *log, const struct frame *frame)
 	add_segment(log, (struct segment){.number = log->pool.active->number,
 	                                  .size = log->pool.segment_size,
 	                                  .first_lsn = frame->first_lsn,
-	                                  .filled = true});
+	                                  .own = true});
 	reclaim(log);
 	return true;
 }

@@ -42,7 +42,7 @@ struct log_start {
 	const char *directory; /* the data directory; copied */
 	uint8_t directory_id[16];
 	struct segment_list *segments; /* those that it has already, oldest first; taken over. NULL: none */
-	struct segment_list *spare;    /* files that nobody needs any more, to be used again; taken over. NULL: none */
+	struct segment_list *spare;    /* files that nobody needs any more, to be removed; taken over. NULL: none */
 	uint64_t next_number; /* of a new file: counts on in steps of `number_step`, so that cores never meet */
 	uint64_t number_step;
 	uint64_t next_generation; /* greater than that of any file there is */

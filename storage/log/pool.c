@@ -2,10 +2,12 @@
  *
  *   spare --open, clean--\
  *                         ready --segment_pool_take()--> active --> the log's --segment_pool_give()--> spare
- *   nothing --create-----/  \                             /
+ *   nothing --create-----/  \                             /                                          or surplus
  *                            '--zeros up to the full size--'
  *
- * Each step of the fiber is the most urgent thing there is to do.
+ * Each step of the fiber is the most urgent thing there is to do. Only files that this process has made are used
+ * again: of others nobody knows whether all their blocks are there, nor whether their name was lost by
+ * a sync of the directory that failed; they are removed.
  */
 #include "storage/log/segment_private.h"
 
@@ -17,6 +19,7 @@
 #include "engine/memory/memory.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,8 +28,6 @@ enum {
 	RETRY_NS = 1000 * 1000 * 1000,
 	CLEANED = SEGMENT_FRAMES_AT + LOG_BLOCK, /* both heads and what a first frame begins with */
 };
-
-static_assert((int)FILL_FIRST >= (int)CLEANED, "what is cleaned is filled");
 
 static struct segment_file *file_of(struct link *link) { return container_of(link, struct segment_file, link); }
 
@@ -66,22 +67,6 @@ static int write_zeros(struct segment_pool *pool, struct segment_file *file, siz
 	return result;
 }
 
-/* A crash must not bring an old head back, nor an old frame behind half a new head. */
-static int clean(struct segment_pool *pool, struct segment_file *file)
-{
-	uint64_t size = pool->segment_size < CLEANED ? pool->segment_size : CLEANED;
-	int result = write_zeros(pool, file, (size_t)size, 0);
-	if (result == 0 && file->filled < size)
-		file->filled = size;
-	return result;
-}
-
-/* From the beginning on a file has its full size: one that is shorter was cut. */
-static int stretch(struct segment_pool *pool, struct segment_file *file)
-{
-	return write_zeros(pool, file, LOG_BLOCK, pool->segment_size - LOG_BLOCK);
-}
-
 static int open_file(struct segment_pool *pool, struct segment_file *file, unsigned flags)
 {
 	char path[PATH_MAX_BYTES];
@@ -99,31 +84,26 @@ static void close_file(struct segment_pool *pool, struct segment_file *file)
 	memory_free(file);
 }
 
-/* A name that a crash takes back would take back the segment. */
-static int sync_names(struct segment_pool *pool)
+/* From the beginning on it has its full size, since one that is shorter was cut; and a name, since a crash that
+ * takes it back would take back the segment. */
+static int create(struct segment_pool *pool, struct segment_file *file)
 {
 	char path[PATH_MAX_BYTES];
+	int result = open_file(pool, file, IO_OPEN_CREATE);
+	if (result == 0)
+		result = write_zeros(pool, file, LOG_BLOCK, pool->segment_size - LOG_BLOCK);
+	if (result < 0)
+		return result;
 	snprintf(path, sizeof(path), "%s/log", pool->directory);
 	return dir_sync(pool->core, path);
 }
 
-static int create(struct segment_pool *pool, struct segment_file *file)
+/* A crash must not bring an old head back, nor an old frame behind half a new head. */
+static int clean(struct segment_pool *pool, struct segment_file *file)
 {
-	int result = open_file(pool, file, IO_OPEN_CREATE);
-	if (result == 0)
-		result = stretch(pool, file);
-	return result < 0 ? result : sync_names(pool);
-}
-
-/* One that another process left may have holes, and nobody knows how sure its name is. */
-static int reopen(struct segment_pool *pool, struct segment_file *file)
-{
+	size_t size = pool->segment_size < CLEANED ? (size_t)pool->segment_size : CLEANED;
 	int result = open_file(pool, file, 0);
-	if (result == 0 && file->filled < pool->segment_size)
-		result = stretch(pool, file);
-	if (result == 0 && file->filled < pool->segment_size)
-		result = sync_names(pool);
-	return result < 0 ? result : clean(pool, file);
+	return result < 0 ? result : write_zeros(pool, file, size, 0);
 }
 
 static void put_ready(struct segment_pool *pool, struct segment_file *file)
@@ -132,13 +112,22 @@ static void put_ready(struct segment_pool *pool, struct segment_file *file)
 	pool->n_ready++;
 }
 
+/* Whatever it is now, it is none for the log. */
+static void give_up(struct segment_pool *pool, struct segment_file *file)
+{
+	if (file->fd >= 0)
+		file_close(pool->core, file->fd);
+	file->fd = -1;
+	list_push_back(&pool->surplus, &file->link);
+}
+
 static int make_from_spare(struct segment_pool *pool)
 {
 	struct segment_file *file = file_of(list_pop_front(&pool->spare));
 	pool->n_spare--;
-	int result = reopen(pool, file);
+	int result = clean(pool, file);
 	if (result < 0) {
-		close_file(pool, file);
+		give_up(pool, file);
 		return result;
 	}
 	pool->n_reused++;
@@ -146,15 +135,16 @@ static int make_from_spare(struct segment_pool *pool)
 	return 0;
 }
 
+/* The number of one that failed is not tried again: its name may be lost though a later sync succeeds. */
 static int make_new(struct segment_pool *pool)
 {
 	struct segment_file *file = segment_file_new(pool->next_number, 0);
+	pool->next_number += pool->number_step;
 	int result = create(pool, file);
 	if (result < 0) {
-		close_file(pool, file);
+		give_up(pool, file);
 		return result;
 	}
-	pool->next_number += pool->number_step;
 	pool->n_made++;
 	put_ready(pool, file);
 	return 0;
@@ -198,7 +188,7 @@ static void remove_one(struct segment_pool *pool)
 	struct segment_file *file = file_of(list_pop_front(&pool->surplus));
 	path_of(pool, file, path);
 	int result = file_remove(pool->core, path);
-	if (result < 0)
+	if (result < 0 && result != -ENOENT)
 		log_warning("%s, which is not needed any more, cannot be removed: %s", path, strerror(-result));
 	close_file(pool, file);
 }
@@ -272,17 +262,28 @@ void segment_pool_init(struct segment_pool *pool, struct core *core, const char 
 	list_init(&pool->leaving);
 	list_init(&pool->surplus);
 	for (uint32_t i = 0; spare && i < spare->n; i++)
-		segment_pool_give(pool, spare->all[i].number, spare->all[i].size, false);
+		segment_pool_give(pool, spare->all[i].number, false);
 }
 
+static int open_first(struct segment_pool *pool)
+{
+	uint64_t first = pool->segment_size < FILL_FIRST ? pool->segment_size : FILL_FIRST;
+	int result = list_empty(&pool->ready) ? make_new(pool) : 0;
+	while (result == 0 && file_of(pool->ready.next)->filled < first)
+		result = fill(pool, file_of(pool->ready.next), first);
+	return result;
+}
+
+/* On a full disk what nobody needs makes room. */
 int segment_pool_open(struct segment_pool *pool)
 {
-	int result = make_one(pool);
-	if (result < 0)
-		return result;
-	struct segment_file *file = file_of(pool->ready.next);
-	uint64_t first = pool->segment_size < FILL_FIRST ? pool->segment_size : FILL_FIRST;
-	return file->filled < first ? fill(pool, file, first) : 0;
+	for (;;) {
+		int result = open_first(pool);
+		if (result != -ENOSPC || list_empty(&pool->surplus))
+			return result;
+		while (!list_empty(&pool->surplus))
+			remove_one(pool);
+	}
 }
 
 struct segment_file *segment_pool_take(struct segment_pool *pool, uint64_t bytes)
@@ -303,11 +304,10 @@ void segment_pool_leave(struct segment_pool *pool)
 	pool->active = NULL;
 }
 
-/* Longer ones than are made now are only removed. */
-void segment_pool_give(struct segment_pool *pool, uint64_t number, uint64_t size, bool filled)
+void segment_pool_give(struct segment_pool *pool, uint64_t number, bool own)
 {
-	struct segment_file *file = segment_file_new(number, filled ? size : 0);
-	bool used = size <= pool->segment_size && pool->n_ready + pool->n_spare < READY_MAX;
+	bool used = own && pool->n_ready + pool->n_spare < READY_MAX;
+	struct segment_file *file = segment_file_new(number, pool->segment_size);
 	list_push_back(used ? &pool->spare : &pool->surplus, &file->link);
 	pool->n_spare += used;
 }

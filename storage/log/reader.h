@@ -45,6 +45,11 @@ void log_reader_free(struct log_reader *reader);
  * if it is not complete at the end. */
 enum log_read log_reader_next(struct log_reader *reader, const struct record **records, uint32_t *n) must_check;
 
+/* At LOG_READ_END, before anything is built on what was read: writes what no later frame vouches for
+ * once more, as it is. It may have been read from a cache whose contents a failed sync had given up,
+ * and then it would be gone after the next crash though the log had gone on behind it. 0 or -errno. */
+int log_reader_secure(struct log_reader *reader) must_check;
+
 const struct log_end *log_reader_end(const struct log_reader *reader);
 const char *log_reader_why(const struct log_reader *reader); /* file, offset, what is wrong, what is lost */
 

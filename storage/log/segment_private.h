@@ -51,7 +51,7 @@ struct segment_pool {
 	uint64_t n_made, n_reused;
 };
 
-/* `spare` may be NULL. */
+/* `spare`: files that others have left; may be NULL. */
 void segment_pool_init(struct segment_pool *pool, struct core *core, const char *directory, uint64_t segment_size,
                        uint64_t next_number, uint64_t number_step, const struct segment_list *spare);
 
@@ -64,8 +64,8 @@ struct segment_file *segment_pool_take(struct segment_pool *pool, uint64_t bytes
 /* The active one is full: it is closed in the background. */
 void segment_pool_leave(struct segment_pool *pool);
 
-/* A file that no log needs any more. `filled`: none of its blocks can be missing. */
-void segment_pool_give(struct segment_pool *pool, uint64_t number, uint64_t size, bool filled);
+/* A file that no log needs any more. `own`: it came from this pool. */
+void segment_pool_give(struct segment_pool *pool, uint64_t number, bool own);
 
 /* Lets the fiber work if there is something to do. */
 void segment_pool_work(struct segment_pool *pool);

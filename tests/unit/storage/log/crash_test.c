@@ -1,6 +1,7 @@
 /* Logs are written, cut short by power failures and kills, read back and written on, over and over:
  * what was durable is there, in order and unchanged, and no group is half there. */
 #include "engine/io/io.h"
+#include "engine/log/log.h"
 #include "tests/unit/storage/log/stage.h"
 
 #include <sys/mman.h>
@@ -28,8 +29,6 @@ struct memory_of_all {
 	uint64_t durable_lsn; /* promised */
 	uint64_t appended_lsn;
 	uint64_t forgotten_lsn; /* nothing before it is needed */
-	uint64_t events;        /* of the disk, in a life that was not cut short */
-	bool failed;
 	struct entry entries[RECORDS_MAX];
 };
 
@@ -37,6 +36,7 @@ struct life {
 	struct memory_of_all *all;
 	struct log *log;
 	uint64_t epoch, segment_size;
+	bool unkind; /* the disk fails now and then */
 	struct waiting {
 		struct log_waiter waiter;
 		struct life *life;
@@ -148,6 +148,7 @@ static struct log_end recover(struct stage *s, struct memory_of_all *all, struct
 	/* Nothing that counts was left out at the end. */
 	check_eq(next_entry(all, seen, end.next_lsn - 1), end.next_lsn);
 	all->appended_lsn = end.next_lsn - 1;
+	check_eq(log_reader_secure(reader), 0);
 	log_reader_free(reader);
 	return end;
 }
@@ -177,10 +178,19 @@ static void recover_again(struct stage *s, struct memory_of_all *all)
 
 /* ---- a life ------------------------------------------------------------------------------------ */
 
+static void set_faults(struct sim_disk *disk, bool unkind)
+{
+	struct sim_disk_faults faults = {.delay_ns = 200 * 1000, .slow = 20, .slow_ns = 30 * 1000 * 1000};
+	if (unkind)
+		faults.write_fails = faults.sync_fails = faults.write_short = faults.name_fails = 15;
+	sim_disk_set_faults(disk, &faults);
+}
+
 static void open_log(struct stage *s, struct life *life)
 {
 	struct found found;
 	struct log_start start = start_of(life->segment_size);
+	set_faults(s->disk, false);
 	struct log_end end = recover(s, life->all, &found);
 	recover_again(s, life->all);
 	life->all->durable_lsn = life->all->appended_lsn;
@@ -195,6 +205,7 @@ static void open_log(struct stage *s, struct life *life)
 	int error;
 	life->log = log_open(s->core, &start, &error);
 	check(life->log);
+	set_faults(s->disk, life->unkind);
 }
 
 static void append_one(struct stage *s, struct life *life, bool more)
@@ -232,7 +243,7 @@ static void waited(struct log *log, struct log_waiter *waiter)
 {
 	struct life *life = container_of(waiter, struct waiting, waiter)->life;
 	check(log_failed(log) || waiter->lsn <= log_durable(log));
-	check(waiter->lsn >= life->waited_lsn);
+	check(log_failed(log) || waiter->lsn >= life->waited_lsn);
 	life->waited_lsn = waiter->lsn;
 	waiter->lsn = 0;
 }
@@ -249,20 +260,32 @@ static void wait_for_some(struct stage *s, struct life *life)
 		waiting->waiter.lsn = 0;
 }
 
+/* A session that wants to know. */
+static void wait_in_line(struct stage *s, struct life *life)
+{
+	uint64_t lsn = log_appended(life->log);
+	int result = log_wait_for(s->core, life->log, lsn);
+	check(result == 0 ? lsn <= log_durable(life->log) : result == -log_failed(life->log));
+}
+
+/* The last LSN up to `lsn` at which a group ends, if it is not forgotten; else 0. */
+static uint64_t group_end(const struct memory_of_all *all, uint64_t lsn)
+{
+	for (; lsn > 0 && lsn >= all->forgotten_lsn; lsn--)
+		if (all->entries[lsn].there && !all->entries[lsn].more)
+			return lsn;
+	return 0;
+}
+
 /* As the owners of images do: never more than is durable, and sure itself before it is said to the log. */
 static void forget_some(struct stage *s, struct life *life)
 {
-	struct memory_of_all *all = life->all;
-	uint64_t lsn = log_durable(life->log);
-	while (lsn > all->forgotten_lsn && !(all->entries[lsn].there && !all->entries[lsn].more))
-		lsn--;
-	uint64_t back = sim_below(s->sim, 30);
-	while (lsn > all->forgotten_lsn && back-- > 0)
-		while (lsn > all->forgotten_lsn && !(all->entries[--lsn].there && !all->entries[lsn].more))
-			;
-	if (lsn < all->forgotten_lsn)
+	uint64_t lsn = group_end(life->all, log_durable(life->log));
+	for (uint64_t back = sim_below(s->sim, 30); back > 0 && lsn > 0; back--)
+		lsn = group_end(life->all, lsn - 1);
+	if (lsn == 0)
 		return;
-	all->forgotten_lsn = lsn + 1;
+	life->all->forgotten_lsn = lsn + 1;
 	log_forget_before(life->log, lsn + 1);
 }
 
@@ -288,8 +311,7 @@ static void do_something(struct stage *s, struct life *life)
 			wait_for_some(s, life);
 		break;
 	case 6:
-		if (log_appended(life->log) > 0) /* a session that wants to know */
-			check(log_wait_for(s->core, life->log, log_appended(life->log)) == 0 || life->all->failed);
+		wait_in_line(s, life);
 		break;
 	case 7:
 		fiber_sleep(s->core, sim_below(s->sim, 300 * 1000));
@@ -307,8 +329,10 @@ static void live(struct stage *s, void *arg)
 	uint32_t n = (uint32_t)sim_below(s->sim, 120);
 	for (uint32_t i = 0; i < n && life->all->appended_lsn + 8000 < RECORDS_MAX; i++)
 		do_something(s, life);
-	log_close(life->log);
-	life->all->durable_lsn = life->all->appended_lsn;
+	bool failed = log_failed(life->log);
+	log_close(life->log); /* may fail as well */
+	if (!failed && !life->unkind)
+		life->all->durable_lsn = life->all->appended_lsn;
 	for (size_t i = 0; i < array_len(life->waiting); i++)
 		check_eq(life->waiting[i].waiter.lsn, 0);
 }
@@ -321,8 +345,12 @@ static void run_life(struct sim_disk *disk, struct memory_of_all *all, uint64_t 
 	fflush(NULL);
 	pid_t child = fork();
 	if (child == 0) {
-		struct life life = {.all = all, .epoch = epoch, .segment_size = (16u << seed % 4) * 1024 * 4};
+		struct life life = {.all = all,
+		                    .epoch = epoch,
+		                    .segment_size = (16u << seed % 4) * 1024 * 4,
+		                    .unkind = random() % 3 == 0};
 		struct stage s = stage_begin(disk, seed * 1000 + epoch);
+		s.machine->log_level = LOG_NOTHING;
 		if (cut)
 			sim_disk_crash_after(disk, cut);
 		if (!stage_run(&s, live, &life))
@@ -350,18 +378,16 @@ static void add_counts(struct counts *counts, const struct sim_disk_counts *disk
 
 static void run_seed(uint64_t seed, struct counts *counts)
 {
-	const struct sim_disk_faults faults = {.delay_ns = 200 * 1000, .slow = 20, .slow_ns = 30 * 1000 * 1000};
 	struct memory_of_all *all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
-	sim_disk_set_faults(disk, &faults);
 	struct stage s = stage_begin(disk, seed);
 	check(stage_run(&s, begin_world, NULL));
 	stage_end(&s);
 	srandom((unsigned)seed);
 	for (uint64_t epoch = 1; epoch <= LIVES; epoch++) {
 		static const uint64_t most[] = {20, 60, 200, 400};
-		bool cut = random() % 8 > 0;
-		run_life(disk, all, seed, epoch, cut ? 1 + (uint64_t)random() % most[random() % 4] : 0);
+		uint64_t limit = most[random() % 4], cut = random() % 8 > 0 ? 1 + (uint64_t)random() % limit : 0;
+		run_life(disk, all, seed, epoch, cut);
 		if (random() % 3 == 0)
 			sim_disk_kill(disk, (uint64_t)random());
 		else

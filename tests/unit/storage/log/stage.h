@@ -153,7 +153,6 @@ static inline void find_segments(struct stage *s, uint64_t from_lsn, struct foun
 		out->next_number = info->number >= out->next_number ? info->number + 1 : out->next_number;
 		if (info->head.generation >= out->next_generation)
 			out->next_generation = info->head.generation + 1;
-		out->headless += info->has_frame;
 		segment_list_add(info->valid_copies > 0 && info->head.log == TEST_LOG ? &own : &out->spare, info);
 	}
 	if (own.n > 0)
@@ -165,6 +164,10 @@ static inline void find_segments(struct stage *s, uint64_t from_lsn, struct foun
 		bool older = i + 1 < own.n && own.all[i + 1].head.place == own.all[i].head.place;
 		segment_list_add(i < first || older ? &out->spare : &out->segments, &own.all[i]);
 	}
+	/* One whose frames are no longer needed was only being cleaned. */
+	uint64_t needed = out->segments.n > 0 ? out->segments.all[0].head.first_lsn : 0;
+	for (uint32_t i = 0; i < all.n; i++)
+		out->headless += all.all[i].has_frame && all.all[i].frame.first_lsn >= needed;
 	segment_list_free(&own);
 	segment_list_free(&all);
 }
