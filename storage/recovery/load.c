@@ -190,10 +190,7 @@ static bool is_covered(const struct load_share *share, uint16_t partition, const
 
 static bool apply_key(struct load_share *share, const struct record *record)
 {
-	if (space_is_dead(share, record->space))
-		return true;
-	progress_add(&share->load->progress->keys, 1);
-	return record_apply(share->core->shard, record) == OK;
+	return space_is_dead(share, record->space) || record_apply(share->core->shard, record) == OK;
 }
 
 static uint16_t partition_of_record(const struct record *record)
@@ -201,7 +198,7 @@ static uint16_t partition_of_record(const struct record *record)
 	return record->slot == SLOT_SYSTEM ? PARTITION_SYSTEM : partition_of(record->slot);
 }
 
-void share_apply(struct load_share *share, const struct record *record, bool covered)
+static void apply_one(struct load_share *share, const struct record *record, bool covered)
 {
 	uint16_t partition = partition_of_record(record);
 	if (covered && is_covered(share, partition, record))
@@ -209,6 +206,35 @@ void share_apply(struct load_share *share, const struct record *record, bool cov
 	bool ok = partition == PARTITION_SYSTEM ? apply_row(share, record) : apply_key(share, record);
 	if (!ok)
 		malformed(share, record);
+}
+
+/* Most of the time would be waiting for memory: all are found first, then looked at, then changed. */
+static void fetch_ahead(struct load_share *share, const struct record_chunk *chunk)
+{
+	struct key keys[CHUNK_MAX];
+	struct record_body body;
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < chunk->n; i++) {
+		const struct record *record = &chunk->records[i];
+		if (record->slot == SLOT_SYSTEM || !record_parse(record, &body))
+			continue;
+		keys[n] = (struct key){.name = body.key,
+		                       .hash = key_hash(share->core->shard->hash_seed, body.key),
+		                       .keyspace = record->space,
+		                       .slot = record->slot};
+		keyspace_prefetch_bucket(share->core->shard, &keys[n++]);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		keyspace_prefetch_object(share->core->shard, &keys[i]);
+}
+
+void share_apply(struct load_share *share, struct record_chunk *chunk)
+{
+	fetch_ahead(share, chunk);
+	for (uint32_t i = 0; i < chunk->n; i++)
+		apply_one(share, &chunk->records[i], chunk->covered[i]);
+	progress_add(&share->load->progress->keys, chunk->n);
+	chunk->n = 0;
 }
 
 /* ---- images -------------------------------------------------------------------------------- */

@@ -42,8 +42,16 @@ bool unpack_record(struct slice *from, struct record *out, bool *covered) must_c
 
 uint16_t load_owner(const struct core *core, uint16_t partition);
 
-/* Shard code of the owner's core: applies a record of a partition of its. */
-void share_apply(struct load_share *share, const struct record *record, bool covered);
+/* Records that are applied together, in order, so that what they will touch can be fetched ahead. */
+enum { CHUNK_MAX = 16 };
+struct record_chunk {
+	uint32_t n;
+	struct record records[CHUNK_MAX];
+	bool covered[CHUNK_MAX];
+};
+
+/* Shard code of the owner's core: applies records of partitions of its, and empties the chunk. */
+void share_apply(struct load_share *share, struct record_chunk *chunk);
 
 /* Fiber code: counts work done, and lets others run when it was enough. */
 void share_worked(struct load_share *share, uint32_t work);
@@ -74,7 +82,8 @@ struct replay {
 		uint64_t from_lsn; /* UINT64_MAX: the partition does not need this log */
 		bool covered;      /* its image was written beside this log */
 	} partitions[PARTITIONS_ALL];
-	struct batch *batches[CORES_MAX]; /* being filled, for each owner */
+	struct record_chunk chunk;        /* for this core; the bodies are the reader's */
+	struct batch *batches[CORES_MAX]; /* being filled, for each other owner */
 	uint32_t in_flight;               /* batches */
 	struct fiber *waiting;            /* for one of them */
 	uint64_t seen_number, seen_bytes; /* for the progress: the segment last read from, all before it */

@@ -1,7 +1,12 @@
 /* What was acknowledged is there after the next start, whatever the number of cores. */
 #include "tests/unit/storage/recovery/house.h"
 
+#include "engine/core/fiber.h"
+#include "engine/placement/placement.h"
+#include "storage/keyspace/keyspace.h"
+
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 enum { DISK_BYTES = 1 << 30 };
 
@@ -48,6 +53,108 @@ Test(store, goes_on_with_any_number_of_cores)
 			cr_assert(house_run(&house, do_flush, NULL));
 		cr_assert(house_run(&house, do_write, &n));
 		house_close(&house);
+	}
+	sim_disk_free(disk);
+}
+
+/* ---- an image that is written while its keys change ----------------------------------------- */
+
+enum { FUZZY_KEYS = 1500, FUZZY_STEPS = 1500, FUZZY_SIZE = 1200 };
+
+static struct key fuzzy_key(const struct house *house, uint32_t k, char *name)
+{
+	snprintf(name, 32, "{one}:%u", k);
+	struct key key = {.name = slice_from_str(name), .keyspace = house->names.of_db[0]};
+	key.hash = key_hash(store_hash_seed(house->store), key.name);
+	key.slot = slot_of(key.name);
+	return key;
+}
+
+/* Of results that depend on what was there before. */
+static void fuzzy_change(struct house *house, struct shard *shard, uint32_t k)
+{
+	static uint8_t bytes[3 * FUZZY_SIZE];
+	char name[32];
+	struct key key = fuzzy_key(house, k, name);
+	struct object *object = keyspace_peek(shard, &key);
+	uint32_t at = (uint32_t)chance(&house->random, FUZZY_SIZE), what = (uint32_t)chance(&house->random, 5);
+	memset(bytes, (int)chance(&house->random, 256), sizeof(bytes));
+	if (!object || what == 0)
+		string_put(shard, &key, slice_of(bytes, FUZZY_SIZE + at), EXPIRES_NEVER);
+	else if (what == 1)
+		(void)keyspace_delete(shard, &key);
+	else if (what == 2)
+		keyspace_expire(shard, &key, object, 4000000000000 + at);
+	else {
+		size_t length = string_length(object);
+		memset(string_edit(shard, &key, length + at / 8) + length - 50, 'p', 50);
+		journal_note_patch(shard->journal, length - 50, 50);
+	}
+}
+
+static void fuzzy_step(struct core *there, void *arg)
+{
+	struct house *house = arg;
+	there->shard->now_ms = there->wall_us / 1000;
+	fuzzy_change(house, there->shard, (uint32_t)chance(&house->random, FUZZY_KEYS));
+	(void)journal_flush(there->shard->journal);
+}
+
+static void do_fuzzy(struct house *house, void *arg)
+{
+	struct core *core = house->cores[0].core;
+	char name[32];
+	uint16_t owner = core_of_slot(core, fuzzy_key(house, 0, name).slot);
+	for (uint32_t i = 0; i < FUZZY_KEYS; i++)
+		fiber_call(core, owner, fuzzy_step, house);
+	cr_assert(store_image_start(core, house->store));
+	struct store_facts facts;
+	uint32_t during = 0;
+	do {
+		for (uint32_t i = 0; i < 3; i++)
+			fiber_call(core, owner, fuzzy_step, house);
+		fiber_yield(core);
+		store_facts(house->store, &facts);
+		during++;
+	} while (facts.image_running);
+	cr_assert_gt(during, 5, "the image was written before anything could change");
+	cr_assert_not(facts.image_failed);
+	for (uint32_t i = 0; i < 100; i++)
+		fiber_call(core, owner, fuzzy_step, house);
+}
+
+static void show(struct house *house, struct buf *out)
+{
+	char name[32];
+	for (uint32_t k = 0; k < FUZZY_KEYS; k++) {
+		struct key key = fuzzy_key(house, k, name);
+		struct shard *shard = house->cores[core_of_slot(house->cores[0].core, key.slot)].core->shard;
+		struct object *object = keyspace_peek(shard, &key);
+		buf_printf(out, "%u:", k);
+		if (!object)
+			continue;
+		buf_printf(out, "%ld ", (long)object_expires_ms(object));
+		object_pack(object, out);
+	}
+}
+
+Test(store, replays_what_changed_while_an_image_was_written)
+{
+	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
+	struct model *model = model_new(1);
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct house house = {.options = {.directory = seed % 2 ? "odd" : "even", .segment_size = 1 << 20}};
+		struct buf before = {0}, after = {0};
+		cr_assert(house_open(&house, disk, model, 1 + seed % 3, seed), "%s", house.why);
+		cr_assert(house_run(&house, do_fuzzy, NULL));
+		show(&house, &before);
+		house_close(&house);
+		cr_assert(house_open(&house, disk, model, 1 + seed % 2, seed), "%s", house.why);
+		show(&house, &after);
+		cr_assert(slice_equal(buf_slice(&before), buf_slice(&after)), "seed %lu", (unsigned long)seed);
+		house_close(&house);
+		buf_fini(&before);
+		buf_fini(&after);
 	}
 	sim_disk_free(disk);
 }
