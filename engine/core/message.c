@@ -36,6 +36,7 @@ static void stage(struct core *core, uint16_t to, const struct message *message,
 {
 	fill(core, ring_stage(ring_between(core, core->id, to)), message, kind);
 	core->reactor->dirty |= 1ull << to;
+	core->reactor->n_staged++;
 }
 
 static bool has_credit(struct core *core, uint16_t to)
@@ -157,10 +158,20 @@ void reactor_publish(struct core *core)
 	if (!(sent | relieved))
 		return;
 	reactor->dirty = reactor->relieved = 0;
+	reactor->n_staged = 0;
 	for (uint64_t left = sent; left;)
 		ring_publish(ring_between(core, core->id, next_peer(&left)));
 	fence_full(); /* one for all: the other half is in reactor_step() */
 	wake_all(core, sent, relieved);
+}
+
+/* So few that nobody waits long, so many that their fence costs nothing. */
+enum { PUSHED_TOGETHER = RARE(8, 2) };
+
+void core_push(struct core *core)
+{
+	if (core->reactor->n_staged >= PUSHED_TOGETHER)
+		reactor_publish(core);
 }
 
 /* ---- receiving ------------------------------------------------------------------ */
@@ -207,6 +218,7 @@ static int drain_ring(struct core *core, uint16_t from)
 		run(core, message);
 		if (i % WATCHED_TOGETHER == WATCHED_TOGETHER - 1 || i + 1 == n)
 			stall_check(core, "message", (const void *)run);
+		core_push(core); /* the others need not wait for the last of many answers */
 	}
 	ring_take(ring, n, posts);
 	if (posts)
@@ -254,13 +266,21 @@ static int run_errands(struct core *core)
 	return n;
 }
 
-int reactor_drain(struct core *core)
+int reactor_drain_rings(struct core *core)
 {
-	int n = drain_local(core);
+	int n = 0;
 	for (uint16_t from = 0; from < core->n_cores; from++)
 		if (from != core->id)
 			n += drain_ring(core, from);
 	core->reactor->stats.messages += (uint64_t)n;
+	return n;
+}
+
+int reactor_drain(struct core *core)
+{
+	int n = drain_local(core);
+	core->reactor->stats.messages += (uint64_t)n;
+	n += reactor_drain_rings(core);
 	return n + run_errands(core);
 }
 

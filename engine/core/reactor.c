@@ -1,7 +1,8 @@
 /* The loop of one core.
  *
  *   WORK   messages -> foreground tasks and fibers -> a share of query and background work
- *          -> timers -> turn-end hooks (they stage the sends) -> publish -> io_poll(0)
+ *          -> timers -> turn-end hooks (they stage the sends) -> publish
+ *          -> messages that came meanwhile, hooks, publish -> io_poll(0)
  *   ARM    announces the sleep to the other cores
  *   CHECK  looks once more for what they published before they could see that
  *   SLEEP  io_poll() until the next timer
@@ -152,6 +153,20 @@ static void look_on(struct core *core)
 		cpu_pause();
 }
 
+/* The kernel may keep us long. What came meanwhile from the other cores need not wait for that,
+ * and what it gives to send leaves with this entry instead of one of its own. */
+static int answer_before_entry(struct core *core)
+{
+	if (core->n_cores == 1)
+		return 0;
+	int n = reactor_drain_rings(core);
+	if (n > 0) {
+		run_turn_ends(core);
+		reactor_publish(core);
+	}
+	return n;
+}
+
 static enum reactor_stage work(struct core *core)
 {
 	struct spin *spin = &core->reactor->spin;
@@ -162,6 +177,7 @@ static enum reactor_stage work(struct core *core)
 	n += timer_wheel_run(core, &core->timers, core->now_ns);
 	run_turn_ends(core);
 	reactor_publish(core);
+	n += answer_before_entry(core);
 	spin->idle = quiet && n == 0;
 	if (core->stopped) {
 		poll_now(core);

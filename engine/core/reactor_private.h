@@ -51,6 +51,7 @@ struct reactor {
 	uint64_t dirty;             /* staged messages to publish */
 	uint64_t parked;            /* messages without credit */
 	uint64_t relieved;          /* posts of theirs were read this turn */
+	uint32_t n_staged;          /* messages, since the last were published */
 	uint32_t awaited;  /* requests to others that are not answered yet */
 	struct message_queue local; /* messages to the own core */
 	bool clock_read;            /* by io_poll(), on behalf of the turn that begins */
@@ -91,6 +92,7 @@ void reactor_awake(struct io *io);
 
 /* message.c */
 int reactor_drain(struct core *core);        /* runs what arrived; returns how many */
+int reactor_drain_rings(struct core *core);  /* only what came from others */
 void reactor_publish(struct core *core);     /* makes what was staged visible, and wakes who sleeps */
 bool reactor_inbox_empty(struct core *core); /* looks at the writers' lines; nothing that could be sent either */
 
