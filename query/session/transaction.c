@@ -335,6 +335,8 @@ static void admit_there(struct core *there, void *arg)
 {
 	struct admission *admission = arg;
 	admission->err = call_admit(there->shard, admission->flags);
+	if (there->shard->journal)
+		(void)journal_flush(there->shard->journal); /* what had to go for it */
 }
 
 /* Memory and log room are asked for before the first command runs. */
