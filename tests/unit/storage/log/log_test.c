@@ -1,10 +1,12 @@
 /* A log is written, closed and read back. */
 #include "tests/unit/storage/log/stage.h"
 
+#include <unistd.h>
+
 enum { SEGMENT_SIZE = 1024 * 1024 };
 
 struct story {
-	struct log *log;
+	char directory[64], log_directory[80];
 	uint32_t n;
 	uint64_t last_lsn;
 };
@@ -22,7 +24,9 @@ static void write_and_close(struct stage *s, void *arg)
 	struct story *story = arg;
 	struct log_start start = start_of(SEGMENT_SIZE);
 	int error = 0;
-	make_directory(s, NULL);
+	cr_assert_eq(dir_make(s->core, story->directory), 0);
+	cr_assert_eq(dir_make(s->core, story->log_directory), 0);
+	start.directory = story->directory;
 	struct log *log = log_open(s->core, &start, &error);
 	cr_assert(log, "%d", error);
 	for (uint32_t i = 0; i < story->n; i++) {
@@ -41,13 +45,13 @@ static void read_back(struct stage *s, void *arg)
 {
 	struct story *story = arg;
 	struct segment_list list = {0};
-	cr_assert_eq(segments_survey(s->core, "data", &list), 0);
+	cr_assert_eq(segments_survey(s->core, story->directory, &list), 0);
 	/* Those that were used, in their order: numbers are given out in order here. */
 	struct segment_list used = {0};
 	for (uint32_t i = 0; i < list.n; i++)
 		if (list.all[i].valid_copies > 0)
 			segment_list_add(&used, &list.all[i]);
-	struct log_reader *reader = log_reader_new(s->core, "data", &used, 1);
+	struct log_reader *reader = log_reader_new(s->core, story->directory, &used, 1);
 	const struct record *records;
 	uint32_t n, seen = 0;
 	enum log_read read;
@@ -71,13 +75,66 @@ static void read_back(struct stage *s, void *arg)
 	segment_list_free(&used);
 }
 
+static struct story story_of(const char *directory, uint32_t n)
+{
+	struct story story = {.n = n};
+	snprintf(story.directory, sizeof(story.directory), "%s", directory);
+	snprintf(story.log_directory, sizeof(story.log_directory), "%s/log", directory);
+	return story;
+}
+
 Test(log, what_was_closed_is_read_back)
 {
 	struct sim_disk *disk = sim_disk_new(64 * 1024 * 1024);
 	struct stage s = stage_begin(disk, 1);
-	struct story story = {.n = 1000};
+	struct story story = story_of("data", 1000);
 	cr_assert(stage_run(&s, write_and_close, &story));
 	cr_assert(stage_run(&s, read_back, &story));
 	stage_end(&s);
 	sim_disk_free(disk);
 }
+
+/* ---- on real files -------------------------------------------------------------------------- */
+
+static void remove_all(struct stage *s, void *arg)
+{
+	const struct story *story = arg;
+	cleanup(buf_fini) struct buf names = {0};
+	char path[400];
+	cr_assert_eq(dir_list(s->core, story->log_directory, &names), 0);
+	for (const char *name = (const char *)names.ptr; name < (const char *)names.ptr + names.len;
+	     name += strlen(name) + 1) {
+		snprintf(path, sizeof(path), "%s/%s", story->log_directory, name);
+		cr_assert_eq(file_remove(s->core, path), 0);
+	}
+	rmdir(story->log_directory);
+	rmdir(story->directory);
+}
+
+static void tell_all(void *arg)
+{
+	struct stage_call *call = arg;
+	write_and_close(call->stage, call->arg);
+	read_back(call->stage, call->arg);
+	remove_all(call->stage, call->arg);
+	call->stage->core->stopped = true;
+}
+
+static void on_back_end(enum io_choice choice)
+{
+	char why[200], name[64];
+	snprintf(name, sizeof(name), "log_test.%d", getpid());
+	struct story story = story_of(name, 300);
+	struct stage s = {.machine = machine_new(1), .io = io_new(choice, why, sizeof(why))};
+	cr_assert(s.io, "%s", why);
+	s.core = core_new(s.machine, 0, s.io);
+	struct stage_call call = {.stage = &s, .arg = &story};
+	fiber_start(s.core, tell_all, &call);
+	reactor_run(s.core);
+	core_free(s.core);
+	machine_free(s.machine);
+	io_free(s.io);
+}
+
+Test(log, is_written_through_the_ring) { on_back_end(IO_URING); }
+Test(log, is_written_through_the_pool) { on_back_end(IO_EPOLL); }
