@@ -25,8 +25,8 @@ void disk_path(char out[PATH_SIZE], const char *format, ...)
 
 /* Both files as they lie there. */
 struct manifests {
-	uint8_t *bytes[FILES]; /* MANIFEST_FILE_SIZE each, zeros where the file is shorter */
-	bool is_there[FILES];
+	uint8_t *bytes[FILES];         /* MANIFEST_FILE_SIZE each, zeros where the file is shorter */
+	int size[FILES];               /* 0: there is none */
 	enum copy_state state[COPIES]; /* file by file */
 	struct manifest *decoded;      /* of those that are sound */
 	char why[160];                 /* what the last one that is refused is refused for */
@@ -43,7 +43,7 @@ static int read_file(struct core *core, const char *directory, unsigned file, st
 	char path[PATH_SIZE];
 	disk_path(path, "%s/manifest.%u", directory, file);
 	int n = disk_read(core, path, m->bytes[file], MANIFEST_FILE_SIZE);
-	m->is_there[file] = n >= 0;
+	m->size[file] = n < 0 ? 0 : n;
 	return n < 0 && n != -ENOENT ? n : 0;
 }
 
@@ -83,18 +83,9 @@ static int manifests_read(struct core *core, const char *directory, const struct
 	return result;
 }
 
-static bool is_zero(const uint8_t *bytes, size_t size) { return bytes[0] == 0 && !memcmp(bytes, bytes + 1, size - 1); }
-
 static bool has_sound(const struct manifests *m, unsigned file)
 {
 	return m->state[file * MANIFEST_COPIES] == COPY_SOUND || m->state[file * MANIFEST_COPIES + 1] == COPY_SOUND;
-}
-
-/* A file whose last copy was ever begun had its first one sound from then on. */
-static bool is_damaged(const struct manifests *m, unsigned file)
-{
-	const uint8_t *last = m->bytes[file] + MANIFEST_FILE_SIZE - MANIFEST_COPY_SIZE;
-	return !has_sound(m, file) && !is_zero(last, MANIFEST_COPY_SIZE);
 }
 
 /* The newest sound copy; COPIES: there is none. */
@@ -111,14 +102,16 @@ static unsigned newest(const struct manifests *m)
 /* Past the copy's own number. */
 static bool differ(const uint8_t *a, const uint8_t *b) { return memcmp(a + 16, b + 16, MANIFEST_COPY_SIZE - 16) != 0; }
 
+/* A file has no sound copy while its first one is being written for the first time; but then it does not
+ * reach to its last one, and the other file has not been written twice (or once more, if the first attempt failed). */
 static const char *file_problem(const struct manifests *m, unsigned file, unsigned best)
 {
-	/* Both files were there once version 2 was, or 4 if the first attempt failed. */
-	if (!m->is_there[file])
-		return best < COPIES && m->decoded[best].version >= 4 ? "is gone" : NULL;
-	if (is_damaged(m, file))
-		return "has no sound copy";
 	unsigned copy = file * MANIFEST_COPIES;
+	if (!has_sound(m, file)) {
+		if (m->size[file] > MANIFEST_COPY_STRIDE)
+			return "has no sound copy";
+		return best < COPIES && m->decoded[best].version >= 4 ? "is gone" : NULL;
+	}
 	if (m->state[copy] == COPY_SOUND && m->state[copy + 1] == COPY_SOUND &&
 	    m->decoded[copy].version == m->decoded[copy + 1].version &&
 	    differ(copy_bytes(m, copy), copy_bytes(m, copy + 1)))
