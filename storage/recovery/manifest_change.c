@@ -33,6 +33,7 @@ static void store_changes(struct core *core, struct store *store)
 	int result = manifest_store(core, store->directory, &store->superblock, next);
 	if (result == 0)
 		*store->manifest = *next;
+	store->manifest->version = next->version; /* a failed one is counted too */
 	memory_free(next);
 	for (struct link *link; (link = list_pop_front(&asked));) {
 		struct manifest_change *change = container_of(link, struct manifest_change, link);

@@ -45,10 +45,11 @@ static bool live(struct sim_disk *disk, struct model *model, uint16_t n_cores, u
 		sim_disk_crash_after(disk, 1 + chance(&random, chance(&random, 2) ? 300 : 6000));
 	struct house house = {.options = {.image_log_bytes = seed % 2 ? 100 * 1024 : 0}};
 	if (!house_open(&house, disk, model, n_cores, seed)) {
-		model->crashes_in_open += sim_disk_has_crashed(disk);
-		if (!sim_disk_has_crashed(disk))
+		bool crashed = sim_disk_has_crashed(disk), may_refuse = sim_disk_faults(disk)->write_fails > 0;
+		model->crashes_in_open += crashed;
+		if (!crashed && !may_refuse)
 			fprintf(stderr, "life %lu: %s\n", (unsigned long)model->lives, house.why);
-		return sim_disk_has_crashed(disk);
+		return crashed || may_refuse;
 	}
 	house_verify(&house);
 	if (!early)
@@ -61,15 +62,27 @@ static bool live(struct sim_disk *disk, struct model *model, uint16_t n_cores, u
 	return true;
 }
 
+/* Now and then manifests or images cannot be written. */
+static void draw_faults(struct sim_disk *disk, uint64_t *random)
+{
+	struct sim_disk_faults faults = {.delay_ns = 300 * 1000};
+	if (chance(random, 4) == 0) {
+		faults.write_fails = 1 + (uint32_t)chance(random, 300);
+		faults.sync_fails = faults.name_fails = (uint32_t)chance(random, 100);
+		snprintf(faults.where, sizeof(faults.where), "%s", chance(random, 2) ? "manifest" : "image/");
+	}
+	sim_disk_set_faults(disk, &faults);
+}
+
 static void run_lives(uint64_t first, uint64_t n)
 {
 	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
 	struct model *model = model_new(first);
 	bool *went_well = model_share(sizeof(bool));
-	sim_disk_set_faults(disk, &(struct sim_disk_faults){.delay_ns = 300 * 1000});
 	for (uint64_t i = 0; i < n; i++) {
 		uint16_t cores = 1 + (uint16_t)chance(&model->random, HOUSE_CORES_MAX);
 		uint64_t seed = chance(&model->random, UINT32_MAX);
+		draw_faults(disk, &model->random);
 		*went_well = false;
 		model->lives++;
 		pid_t child = fork();

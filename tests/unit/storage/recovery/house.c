@@ -344,6 +344,7 @@ struct durable_wait {
 	struct fiber *fiber;
 	struct core *there;
 	uint16_t from;
+	bool failed;
 };
 
 static void wake_waiter(struct core *core, struct message *message) { fiber_wake(core, message->args[0].ptr); }
@@ -351,6 +352,7 @@ static void wake_waiter(struct core *core, struct message *message) { fiber_wake
 static void now_durable(struct log *log, struct log_waiter *waiter)
 {
 	struct durable_wait *wait = container_of(waiter, struct durable_wait, waiter);
+	wait->failed = log_durable(log) < waiter->lsn;
 	core_post(wait->there, wait->from, &(struct message){.run = wake_waiter, .args[0].ptr = wait->fiber});
 }
 
@@ -360,19 +362,21 @@ static void wait_here(struct core *there, struct message *message)
 	struct log *log = journal_log(there->shard->journal);
 	wait->there = there;
 	wait->waiter.run = now_durable;
-	if (log_wait(log, &wait->waiter))
+	if (log_failed(log) || log_wait(log, &wait->waiter))
 		now_durable(log, &wait->waiter);
 }
 
-static void wait_durable(struct core *core, uint16_t at, uint64_t lsn)
+/* False: the log there has failed. */
+static bool wait_durable(struct core *core, uint16_t at, uint64_t lsn)
 {
 	struct durable_wait wait = {.waiter.lsn = lsn, .fiber = fiber_self(core), .from = core->id};
 	core_post(core, at, &(struct message){.run = wait_here, .args[0].ptr = &wait});
 	fiber_wait(core);
+	return !wait.failed;
 }
 
 /* One key, or two or three of one core in one group. */
-static void client_writes(struct client *client)
+static bool client_writes(struct client *client)
 {
 	struct house *house = client->house;
 	struct write_one write = {.house = house, .n = 1, .k[0] = own_key(client)};
@@ -387,10 +391,12 @@ static void client_writes(struct client *client)
 	for (uint32_t i = 0; i < write.n; i++)
 		ask_for(house, write.k[i], tx);
 	fiber_call(client->core, owner, write_here, &write);
-	wait_durable(client->core, owner, write.lsn);
+	if (!wait_durable(client->core, owner, write.lsn))
+		return false;
 	for (uint32_t i = 0; i < write.n; i++)
 		acknowledge(house, write.k[i]);
 	house->model->writes++;
+	return true;
 }
 
 /* ---- transactions over several cores ------------------------------------------------------- */
@@ -463,7 +469,7 @@ static void lock_all(struct client *client, struct tx_part *parts)
 		}
 }
 
-static void commit_all(struct client *client, struct tx_part *parts)
+static bool commit_all(struct client *client, struct tx_part *parts)
 {
 	struct house *house = client->house;
 	struct journal *own = client->core->shard->journal;
@@ -475,12 +481,14 @@ static void commit_all(struct client *client, struct tx_part *parts)
 			fiber_call(client->core, at, prepare_here, &parts[at]);
 	}
 	for (uint16_t at = 0; at < house->n_cores; at++)
-		if (parts[at].n > 0)
-			wait_durable(client->core, at, parts[at].lsn);
-	wait_durable(client->core, client->core->id, journal_commit(own, &id));
+		if (parts[at].n > 0 && !wait_durable(client->core, at, parts[at].lsn))
+			return false;
+	if (!wait_durable(client->core, client->core->id, journal_commit(own, &id)))
+		return false;
 	for (uint16_t at = 0; at < house->n_cores; at++)
 		if (parts[at].n > 0)
 			fiber_call(client->core, at, outcome_here, &parts[at]);
+	return true;
 }
 
 static bool is_among(const struct tx_part *part, uint32_t k)
@@ -491,7 +499,7 @@ static bool is_among(const struct tx_part *part, uint32_t k)
 	return false;
 }
 
-static void client_commits(struct client *client)
+static bool client_commits(struct client *client)
 {
 	struct house *house = client->house;
 	struct tx_part parts[HOUSE_CORES_MAX] = {0};
@@ -506,10 +514,12 @@ static void client_commits(struct client *client)
 	lock_all(client, parts);
 	for (uint32_t i = 0; i < n; i++)
 		ask_for(house, keys[i], tx);
-	commit_all(client, parts);
+	if (!commit_all(client, parts))
+		return false;
 	for (uint32_t i = 0; i < n; i++)
 		acknowledge(house, keys[i]);
 	house->model->transactions++;
+	return true;
 }
 
 static void client_left(struct core *core, struct message *message)
@@ -530,10 +540,11 @@ static void client_main(void *arg)
 	struct client *client = &start->client;
 	client->core = core_current();
 	while (client->left-- > 0) {
-		if (chance(&client->house->random, 4) == 0)
-			client_commits(client);
-		else
-			client_writes(client);
+		bool commits = chance(&client->house->random, 4) == 0;
+		if (!(commits ? client_commits(client) : client_writes(client))) {
+			client->house->clients_stopped++;
+			break;
+		}
 		if (chance(&client->house->random, 4) == 0)
 			fiber_sleep(client->core, chance(&client->house->random, 3000000));
 	}

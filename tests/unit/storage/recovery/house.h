@@ -56,7 +56,7 @@ struct house {
 	struct keyspace_names names;
 	uint64_t random; /* of what is done */
 	char why[1024];
-	uint32_t clients_left;
+	uint32_t clients_left, clients_stopped; /* since a log has failed: they leave their locks */
 };
 
 void *model_share(size_t size); /* zeroed memory that a child process shares */
@@ -75,7 +75,8 @@ void house_close(struct house *house);
 /* Runs `work` in a fiber of core 0 to its end; false: the disk has crashed. */
 bool house_run(struct house *house, void (*work)(struct house *house, void *arg), void *arg);
 
-/* Clients write `n` things each, at the same time; waits for them. Fiber code of core 0. */
+/* Clients write `n` things each, at the same time; waits for them. One to which a log fails leaves, and its locks stay.
+ * Fiber code of core 0. */
 void house_write(struct house *house, uint32_t n);
 
 /* Compares all keys with the model, and takes what is found as acknowledged; asserts. Between fibers. */
