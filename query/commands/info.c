@@ -316,7 +316,7 @@ static void write_image_facts(struct info *info)
 	real(info, "current_fork_perc", 0);
 	number(info, "current_save_keys_processed", 0);
 	number(info, "current_save_keys_total", 0);
-	number(info, "rdb_changes_since_last_save", core->store ? store->image_changes : info->changes);
+	number(info, "rdb_changes_since_last_save", info->changes - store->changes_at_image);
 	number(info, "rdb_bgsave_in_progress", store->image_running);
 	number(info, "rdb_last_save_time", (uint64_t)last_ok_s);
 	text(info, "rdb_last_bgsave_status", store->image_failed ? "err" : "ok");

@@ -201,6 +201,9 @@ enum err run_save(struct exec *exec)
 	return OK;
 }
 
+/* Redis begins none before a transaction ends, and says so. Here images are begun at once, and wait for it. */
+static bool is_in_exec(const struct exec *exec) { return exec->session->unit != NULL; }
+
 enum err run_bgsave(struct exec *exec)
 {
 	if (exec->argc > 2 || (exec->argc == 2 && !exec_is(exec, 1, S("SCHEDULE"))))
@@ -209,7 +212,7 @@ enum err run_bgsave(struct exec *exec)
 		return OK;
 	if (!store_image_start(exec->core, exec->core->store))
 		return say_busy(exec);
-	reply_simple(exec->reply, S("Background saving started"));
+	reply_simple(exec->reply, is_in_exec(exec) ? S("Background saving scheduled") : S("Background saving started"));
 	return OK;
 }
 
@@ -219,7 +222,8 @@ enum err run_bgrewriteaof(struct exec *exec)
 	if (!keeps_data(exec))
 		return OK;
 	if (store_image_start(exec->core, exec->core->store))
-		reply_simple(exec->reply, S("Background append only file rewriting started"));
+		reply_simple(exec->reply, is_in_exec(exec) ? S("Background append only file rewriting scheduled")
+		                                           : S("Background append only file rewriting started"));
 	else
 		reply_error_fmt(exec->reply, "ERR Background append only file rewriting already in progress");
 	return OK;

@@ -250,7 +250,7 @@ static void fetch_part(struct core *there, struct part *part)
 	struct spread *spread = part->arg;
 	struct shard *shard = there->shard;
 	shard->now_ms = spread->client->now_ms;
-	enum err err = call_admit(shard, spread->command);
+	enum err err = call_admit(shard, spread->command->flags);
 	if (err != OK)
 		spread->refused = err;
 	unit_join(there, spread->unit);

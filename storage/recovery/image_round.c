@@ -394,8 +394,7 @@ static void part_main(void *arg)
 		remove_made(part);
 	if (!part->error) {
 		own->image_bytes = part->raw_bytes;
-		own->changes_at_start = changes;
-		tell(own->changes_since, part->core->shard->changes - changes);
+		tell(own->changes_at_image, changes);
 	}
 	tell(own->log_bytes, log_size(own->log));
 	core_post(part->core, 0, &(struct message){.run = part_ended, .args[0].ptr = part});
@@ -606,12 +605,11 @@ void store_core_tell(struct store_core *own)
 	uint64_t old = own->core->id == 0 ? old_log_bytes(own->store) : 0;
 	tell(own->log_bytes, log_size(own->log) + old);
 	tell(own->log_error, log_failed(own->log));
-	tell(own->changes_since, own->core->shard->changes - own->changes_at_start);
 }
 
 void look_begin(struct store_core *own)
 {
-	own->changes_at_start = own->core->shard->changes;
+	tell(own->changes_at_image, own->core->shard->changes);
 	own->look.run = look;
 	store_core_tell(own);
 	timer_start(&own->core->timers, &own->look, own->core->now_ns + LOOK_NS);

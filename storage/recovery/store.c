@@ -585,7 +585,7 @@ void store_facts(struct store *store, struct store_facts *out)
 	out->loaded_keys = told(store->progress.keys);
 	for (uint16_t id = 0; id < store->n_cores; id++) {
 		const struct store_core *own = &store->cores[id];
-		out->image_changes += told(own->changes_since);
+		out->changes_at_image += told(own->changes_at_image);
 		out->log_bytes += told(own->log_bytes);
 		out->failed_cores += told(own->log_error) != 0;
 	}

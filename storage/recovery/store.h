@@ -79,8 +79,9 @@ struct store_facts {
 	uint64_t load_done_bytes, load_all_bytes, loaded_keys, load_ns;
 	bool image_running, image_failed;
 	int64_t image_last_s, image_last_ok_s; /* wall time */
-	uint64_t image_last_ns, image_changes; /* changes since the last whole image */
-	uint64_t images_ok, images_failed;     /* rounds since the start; failures since the last that went well */
+	uint64_t image_last_ns;
+	uint64_t changes_at_image;         /* shard->changes of all shards together, when the last images were begun */
+	uint64_t images_ok, images_failed; /* rounds since the start; failures since the last that went well */
 	uint64_t log_bytes;
 	int failed_cores; /* whose logs have stopped */
 };

@@ -28,16 +28,15 @@ struct store_core {
 	struct core *core;
 	struct log *log;
 	struct journal *journal;
-	struct timer look;         /* at the log's size */
-	uint64_t image_bytes;      /* that its last images took, before compression */
-	uint64_t changes_at_start; /* of the shard, when the last images were begun */
+	struct timer look;    /* at the log's size */
+	uint64_t image_bytes; /* that its last images took, before compression */
 	struct manifest_change begun;
 	bool is_begun;    /* the manifest knows that the log has a record */
 	bool tells_begun; /* it is being told */
 	int error;        /* of log_open() */
 	/* Others may read: */
 	uint64_t log_bytes;
-	uint64_t changes_since; /* the last whole round */
+	uint64_t changes_at_image; /* of the shard, when the last images were begun */
 	int log_error;
 };
 

@@ -25,6 +25,10 @@ def free_port():
                 return port
 
 
+class Skipped(Exception):
+    """Raised by a test that cannot run here; says why."""
+
+
 class Server:
     """`orbit serve` on free ports and a fresh data directory (or one that stays the caller's); kill() is SIGKILL,
     stop() SIGTERM."""
@@ -183,9 +187,14 @@ class Connection:
         return line
 
     def exactly(self, n):
-        while len(self.buffer) < n:
+        parts, have = [self.buffer], len(self.buffer)
+        while have < n:
+            self.buffer = b""
             self.fill()
-        data, self.buffer = self.buffer[:n], self.buffer[n:]
+            parts.append(self.buffer)
+            have += len(self.buffer)
+        whole = b"".join(parts)
+        data, self.buffer = whole[:n], whole[n:]
         return data
 
     def reply(self):
