@@ -95,6 +95,7 @@ static void add_to_batch(struct replay *replay, uint16_t to, const struct record
 	pack_record(&batch->records, record, covered);
 	if (batch->records.len >= BATCH_BYTES)
 		send_batch(replay, to);
+	share_worked(replay->share, 1 + (uint32_t)(record->body.len / 4096));
 }
 
 /* ---- one record ---------------------------------------------------------------------------- */

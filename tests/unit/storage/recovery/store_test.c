@@ -1,6 +1,7 @@
 /* What was acknowledged is there after the next start, whatever the number of cores. */
 #include "tests/unit/storage/recovery/house.h"
 
+#include "engine/base/buf.h"
 #include "engine/core/fiber.h"
 #include "engine/placement/placement.h"
 #include "storage/keyspace/keyspace.h"
@@ -54,6 +55,25 @@ Test(store, goes_on_with_any_number_of_cores)
 		cr_assert(house_run(&house, do_write, &n));
 		house_close(&house);
 	}
+	sim_disk_free(disk);
+}
+
+/* More eras without an image than a partition can name: a start writes images before it begins the next. */
+Test(store, begins_any_number_of_eras)
+{
+	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
+	struct model *model = model_new(1);
+	struct house house = {0};
+	uint32_t n = 3;
+	for (uint64_t i = 0; i < 2 * RANGES_MAX + 3; i++) {
+		cr_assert(house_open(&house, disk, model, 1 + i % 3, i + 1), "%s", house.why);
+		house_verify(&house);
+		cr_assert(house_run(&house, do_write, &n));
+		house_close(&house);
+	}
+	struct buf text = {0};
+	cr_assert(house_check(disk, "data", 1, &text), "%s", (const char *)text.ptr);
+	buf_fini(&text);
 	sim_disk_free(disk);
 }
 
