@@ -24,10 +24,11 @@
 enum {
 	SCAN_ENTRIES = 16,            /* looked at together, and fetched ahead */
 	RANGE_ENTRIES = RARE(256, 2), /* at most in a step, or a bucket more */
-	RANGE_BYTES = RARE(32 * 1024, 64),
-	BLOCK_BYTES = RARE(24 * 1024, 48), /* from which on a block is full: zstd takes some 60 us for it */
-	PIECE_BYTES = RARE(24 * 1024, 40),
-	LARGE_BYTES = RARE(16 * 1024, 100),  /* an entry of more is written in pieces */
+	RANGE_BYTES = RARE(16 * 1024, 64),
+	BLOCK_BYTES = RARE(16 * 1024, 48), /* from which on a block is full: zstd takes 30 to 80 us for it */
+	PIECE_BYTES = RARE(16 * 1024, 40),
+	LARGE_BYTES = RARE(8 * 1024, 100), /* an entry of more is written in pieces */
+	REST_BYTES = RARE(4 * 1024, 32),
 	LENT_BYTES = RARE(1024 * 1024, 300), /* of which a range lends no more: they may be replaced meanwhile */
 	ZSTD_LEVEL = 1,
 };
@@ -258,7 +259,7 @@ static void write_range(struct writer *w)
 	const struct cut *cuts = (const struct cut *)(const void *)w->blocks.ptr;
 	struct large *large = (struct large *)(void *)w->large.ptr;
 	size_t n_cuts = w->blocks.len / sizeof(*cuts), n_large = w->large.len / sizeof(*large), begin = 0;
-	if (n_cuts + n_large > 1)
+	if (w->raw.len + w->large_bytes >= REST_BYTES) /* reading it was a step of its own */
 		pause_for(w, 0);
 	for (size_t i = 0; i < n_cuts; begin = cuts[i++].end) {
 		struct slice raw = slice_sub(buf_slice(&w->raw), begin, cuts[i].end);

@@ -2,6 +2,7 @@
  * the keys were in the end, whatever happened while it was written. */
 #include "storage/image/image.h"
 
+#include "engine/io/sim_disk.h"
 #include "engine/placement/placement.h"
 #include "storage/image/format.h"
 #include "storage/keyspace/keyspace.h"
@@ -9,7 +10,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SEED = 7, SPACES = 3, NAMES = RARE(1500, 200), PARTITION = 21, WHY = 300 };
@@ -764,3 +767,137 @@ static void tell_joins(struct core *core, void *arg)
 }
 
 Test(image, shows_no_key_again_where_segments_join) { in_fresh_world(8, tell_joins, NULL); }
+
+/* ---- disks that fail, and crashes -------------------------------------------------------------- */
+
+enum { DISK_BYTES = 256 * 1024 * 1024 };
+
+static bool on_disk(struct sim_disk *disk, uint64_t seed, void (*tell)(struct core *, void *), void *arg)
+{
+	struct sim *sim = sim_new(seed, &faults);
+	sim_use_disk(sim, disk);
+	bool ended = tell_in_world(sim, tell, arg);
+	if (ended)
+		sim_free(sim);
+	return ended;
+}
+
+/* Also shared with a process that outlives the power. */
+struct attempt {
+	struct sim_disk *disk;
+	const struct sim_disk_faults *faults;
+	uint64_t seed;
+	int written;
+	int read;
+	struct image_written image;
+};
+
+static void tell_attempt(struct core *core, void *arg)
+{
+	struct attempt *a = arg;
+	struct world *w = world_new(core, a->seed);
+	make_folders(core);
+	cr_assert_eq(dir_sync(core, "data") | dir_sync(core, "."), 0);
+	w->changes = 5;
+	w->huge = 3;
+	change_some(w, RARE(1500, 60));
+	sim_disk_set_faults(a->disk, a->faults);
+	a->written = 1;
+	a->written = write_image(w, &a->image);
+	char why[WHY];
+	a->read = a->written == 0 ? drain(core, &superblock, why) : 0;
+	sim_disk_set_faults(a->disk, &(struct sim_disk_faults){0});
+	if (a->written == 0 && a->read == 0 && drain(core, &superblock, why) == 0)
+		expect_image(w, &a->image);
+	world_free(w);
+}
+
+/* Whatever the disk does wrong: an error, a refusal, or an image that is right. */
+Test(image, is_right_or_refused_on_a_bad_disk, .timeout = 120)
+{
+	static const struct sim_disk_faults bad[] = {
+	        {.write_fails = 100},
+	        {.sync_fails = 300, .name_fails = 100},
+	        {.write_short = 100, .read_short = 300},
+	        {.write_lost = 100},
+	        {.write_misdirected = 100},
+	        {.flip_at_rest = 30},
+	        {.flip_on_read = 100, .read_fails = 20},
+	        {.delay_ns = 100 * 1000, .slow = 100, .slow_ns = 10 * 1000 * 1000},
+	};
+	uint32_t failed = 0, refused = 0, whole = 0;
+	for (uint64_t seed = 0; seed < 10 * array_len(bad); seed++) {
+		struct attempt a = {
+		        .disk = sim_disk_new(DISK_BYTES), .faults = &bad[seed % array_len(bad)], .seed = seed};
+		cr_assert(on_disk(a.disk, seed, tell_attempt, &a));
+		failed += a.written < 0;
+		refused += a.written == 0 && a.read < 0;
+		whole += a.written == 0 && a.read == 0;
+		sim_disk_free(a.disk);
+	}
+	cr_assert_gt(failed, 5);
+	cr_assert_gt(refused, 5);
+	cr_assert_gt(whole, 20);
+}
+
+static void tell_full(struct core *core, void *arg)
+{
+	struct attempt *a = arg;
+	tell_attempt(core, arg);
+	cr_assert_eq(a->written, -ENOSPC);
+	struct buf names = {0};
+	cr_assert_eq(dir_list(core, "data/image", &names), 0);
+	cr_assert_eq(names.len, 0);
+	buf_fini(&names);
+}
+
+Test(image, for_which_there_is_no_room_is_removed)
+{
+	const struct sim_disk_faults full = {.room_bytes = 8192};
+	struct attempt a = {.disk = sim_disk_new(DISK_BYTES), .faults = &full, .seed = 3};
+	cr_assert(on_disk(a.disk, 3, tell_full, &a));
+	sim_disk_free(a.disk);
+}
+
+static void tell_drain(struct core *core, void *arg)
+{
+	struct attempt *a = arg;
+	char why[WHY];
+	a->read = drain(core, &superblock, why);
+}
+
+/* What was said to be written is there; what was not does not hinder the next attempt of that number. */
+Test(image, outlives_a_crash_once_it_is_written, .timeout = 120)
+{
+	static const struct sim_disk_faults late = {.delay_ns = 100 * 1000};
+	struct attempt *a = mmap(NULL, sizeof(*a), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct chance chance = {13};
+	uint32_t written = 0, cut_off = 0;
+	for (int times = 0; times < 60; times++) {
+		*a = (struct attempt){.disk = sim_disk_new(DISK_BYTES), .faults = &late, .seed = (uint64_t)times};
+		sim_disk_crash_after(a->disk, 8 + draw_below(&chance, 40));
+		pid_t child = fork();
+		if (child == 0) {
+			(void)on_disk(a->disk, 5, tell_attempt, a);
+			_exit(0);
+		}
+		int status;
+		cr_assert_eq(waitpid(child, &status, 0), child);
+		cr_assert_eq(status, 0);
+		sim_disk_crash(a->disk, draw(&chance));
+		sim_disk_crash_after(a->disk, 0);
+		cr_assert(on_disk(a->disk, 6, tell_drain, a));
+		if (a->written == 0)
+			cr_assert_eq(a->read, 0);
+		else
+			cr_assert(a->read == 0 || a->read == -ENOENT || a->read == -EBADMSG);
+		written += a->written == 0;
+		cut_off += a->written != 0;
+		a->faults = &(struct sim_disk_faults){0};
+		cr_assert(on_disk(a->disk, 7, tell_attempt, a));
+		cr_assert_eq(a->written | a->read, 0);
+		sim_disk_free(a->disk);
+	}
+	cr_assert_gt(written, 10);
+	cr_assert_gt(cut_off, 10);
+}
