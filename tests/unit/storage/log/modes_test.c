@@ -505,3 +505,111 @@ STORY(failure, an_abandoned_log_goes_when_all_is_done, .delay_ns = 20 * 1000 * 1
 	log_abandon(log);
 	pass(s, 1000 * MS);
 }
+
+/* ---- what a failed sync leaves ---------------------------------------------------------------------------- */
+
+/* Of the second segment, whose head was not durable yet. */
+static void lose_a_sync(struct stage *s, void *arg)
+{
+	struct log *log = open_log(s, LOG_NO);
+	while (log_size(log) < SEGMENT_SIZE + 20 * 1000) {
+		append(log, 16 * 1000);
+		pass(s, 20 * MS);
+	}
+	sim_disk_set_faults(s->disk, &(const struct sim_disk_faults){.sync_fails = 1000});
+	cr_assert_eq(log_wait_for(s->core, log, append(log, 100)), -EIO);
+	log_close(log);
+}
+
+/* What was read of the second segment, in bytes. */
+static void read_and_secure(struct stage *s, void *arg)
+{
+	struct found found;
+	const struct record *records;
+	uint32_t n;
+	uint64_t *read_bytes = arg, number, at;
+	sim_disk_set_faults(s->disk, &(const struct sim_disk_faults){0});
+	find_segments(s, 1, &found);
+	*read_bytes = found.segments.n == 2 ? SEGMENT_FRAMES_AT : 0;
+	struct log_reader *reader = log_reader_new(s->core, "data", &found.segments, 1);
+	enum log_read read;
+	while ((read = log_reader_next(reader, &records, &n)) == LOG_READ_FRAME) {
+		uint64_t length = log_reader_frame(reader, &number, &at)->length;
+		*read_bytes = number == 2 ? at + length : *read_bytes;
+	}
+	cr_assert_eq(read, LOG_READ_END);
+	cr_assert_eq(log_reader_secure(reader), 0);
+	log_reader_free(reader);
+	segment_list_free(&found.segments);
+	segment_list_free(&found.spare);
+}
+
+static uint64_t read_after_lost_sync(uint64_t seed)
+{
+	static const char path[] = "data/log/0000000000000002";
+	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
+	struct stage s = stage_begin(disk, seed);
+	uint64_t read_bytes = 0;
+	s.machine->log_level = LOG_NOTHING;
+	check(stage_run(&s, lose_a_sync, NULL));
+	stage_end(&s);
+	sim_disk_kill(disk, seed);
+	s = stage_begin(disk, seed);
+	check(stage_run(&s, read_and_secure, &read_bytes));
+	stage_end(&s);
+	cr_assert(sim_disk_is_durable(disk, path, 0, read_bytes));
+	sim_disk_free(disk);
+	return read_bytes;
+}
+
+/* The next process reads it, and another sync succeeds; the power must not take it then. */
+Test(failure, what_a_failed_sync_left_is_made_sure_of_when_it_is_read)
+{
+	uint32_t n_heads = 0, n_frames = 0;
+	for (uint64_t seed = 1; seed <= 100; seed++) {
+		uint64_t read_bytes = read_after_lost_sync(seed);
+		n_heads += read_bytes == SEGMENT_FRAMES_AT;
+		n_frames += read_bytes > SEGMENT_FRAMES_AT;
+	}
+	cr_assert_gt(n_heads, 10);
+	cr_assert_gt(n_frames, 10);
+}
+
+/* Another sync of the directory would succeed, and its name be lost nevertheless. */
+STORY(failure, a_file_whose_making_failed_is_not_used)
+{
+	struct log *log = open_log(s, LOG_ALWAYS);
+	append(log, 100);
+	pass(s, 100 * MS);
+	cr_assert_eq(files(s), 1 + READY_WANTED);
+	sim_disk_set_faults(s->disk, &(const struct sim_disk_faults){.sync_fails = 1000});
+	fill_segments(s, log, 1);
+	sim_disk_set_faults(s->disk, &(const struct sim_disk_faults){0});
+	cr_assert_eq(log_failed(log), 0);
+	pass(s, 2000 * MS);
+	cr_assert_eq(files(s), 2 + READY_WANTED);
+	cr_assert_eq(sim_disk_size(s->disk, "data/log/0000000000000005"), -1);
+	log_close(log);
+}
+
+STORY(failure, a_file_that_another_process_left_is_not_used)
+{
+	struct log *log = open_log(s, LOG_ALWAYS);
+	struct found found;
+	int error;
+	fill_segments(s, log, 1);
+	log_close(log);
+	find_segments(s, 1, &found);
+	uint32_t n = found.spare.n;
+	cr_assert_gt(n, 0);
+	struct log_start start = start_of(SEGMENT_SIZE);
+	start.segments = &found.segments;
+	start.spare = &found.spare;
+	start.next_number = found.next_number;
+	start.next_lsn = 1000;
+	log = log_open(s->core, &start, &error);
+	pass(s, 100 * MS);
+	cr_assert_eq(files(s), 2 + 1);
+	cr_assert_eq(log_first_lsn(log), 1);
+	log_close(log);
+}
