@@ -62,7 +62,8 @@ static bool live(struct sim_disk *disk, struct model *model, uint16_t n_cores, u
 	return true;
 }
 
-/* Now and then manifests or images cannot be written. */
+/* Now and then manifests or images cannot be written, or some writes to logs take so long that a whole
+ * image may be made meanwhile. */
 static void draw_faults(struct sim_disk *disk, uint64_t *random)
 {
 	struct sim_disk_faults faults = {.delay_ns = 300 * 1000};
@@ -70,6 +71,10 @@ static void draw_faults(struct sim_disk *disk, uint64_t *random)
 		faults.write_fails = 1 + (uint32_t)chance(random, 300);
 		faults.sync_fails = faults.name_fails = (uint32_t)chance(random, 100);
 		snprintf(faults.where, sizeof(faults.where), "%s", chance(random, 2) ? "manifest" : "image/");
+	} else if (chance(random, 3) == 0) {
+		faults.slow = (uint32_t)chance(random, 300);
+		faults.slow_ns = 20 * 1000 * 1000;
+		snprintf(faults.where, sizeof(faults.where), "log/");
 	}
 	sim_disk_set_faults(disk, &faults);
 }

@@ -5,6 +5,7 @@
 #include "engine/core/fiber.h"
 #include "engine/placement/placement.h"
 #include "storage/keyspace/keyspace.h"
+#include "storage/locks/locks.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -74,6 +75,44 @@ Test(store, begins_any_number_of_eras)
 	struct buf text = {0};
 	cr_assert(house_check(disk, "data", 1, &text), "%s", (const char *)text.ptr);
 	buf_fini(&text);
+	sim_disk_free(disk);
+}
+
+static void never(struct shard *shard, struct lock_waiter *waiter) { cr_assert(false, "it was free"); }
+
+static void lock_it(struct core *there, void *arg)
+{
+	cr_assert(lock_take(there->shard->locks,
+	                    &(struct lock_waiter){.fingerprint = 1, .kind = LOCK_HOLD, .run = never}));
+}
+
+static void unlock_it(struct core *there, void *arg) { lock_release(there->shard, there->shard->locks, 1); }
+
+static void do_image_beside_lock(struct house *house, void *arg)
+{
+	struct core *core = house->cores[0].core;
+	struct store_facts facts;
+	house_write(house, 10);
+	fiber_call(core, 1, lock_it, NULL);
+	cr_assert(store_image_start(core, house->store));
+	fiber_sleep(core, 500 * 1000 * 1000);
+	store_facts(house->store, &facts);
+	cr_assert(facts.image_running, "it counts before the transaction has ended whose changes it may show");
+	fiber_call(core, 1, unlock_it, NULL);
+	fiber_sleep(core, 500 * 1000 * 1000);
+	store_facts(house->store, &facts);
+	cr_assert_not(facts.image_running);
+	cr_assert_not(facts.image_failed);
+}
+
+Test(store, lets_transactions_end_before_images_count)
+{
+	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
+	struct model *model = model_new(1);
+	struct house house = {0};
+	cr_assert(house_open(&house, disk, model, 2, 1), "%s", house.why);
+	cr_assert(house_run(&house, do_image_beside_lock, NULL));
+	house_close(&house);
 	sim_disk_free(disk);
 }
 
