@@ -122,7 +122,9 @@ static void name_bits(uint64_t bits, char *out, size_t size)
 bool superblock_is_known(const struct superblock *superblock, char *why, size_t why_size)
 {
 	if (superblock->format != DIRECTORY_FORMAT) {
-		snprintf(why, why_size, "the superblock has format %" PRIu32 ", this program knows format %d only",
+		snprintf(why, why_size,
+		         "the superblock has format %" PRIu32
+		         ", this program knows format %d only: a newer one has made the directory, and reads it",
 		         superblock->format, DIRECTORY_FORMAT);
 		return false;
 	}
@@ -131,8 +133,9 @@ bool superblock_is_known(const struct superblock *superblock, char *why, size_t 
 		char bits[160] = "";
 		name_bits(unknown, bits, sizeof(bits));
 		snprintf(why, why_size,
-		         "the superblock needs features that this program does not know: bits %s of 0x%" PRIx64, bits,
-		         superblock->features_needed);
+		         "the superblock needs features that this program does not know: bits %s of 0x%" PRIx64
+		         ": a newer one has made the directory, and reads it",
+		         bits, superblock->features_needed);
 		return false;
 	}
 	if (superblock->partitions != PARTITIONS) {

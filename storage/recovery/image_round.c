@@ -340,18 +340,27 @@ static struct image_part *part_new(struct store *store, uint16_t id)
 	return part;
 }
 
+static int write_group(struct image_part *part)
+{
+	while (part->at < part->n && part->n_made < GROUP_MAX) {
+		int result = write_one(part, part->partitions[part->at], part->store->round.number,
+		                       &part->made[part->n_made]);
+		if (result < 0)
+			return result;
+		part->at++;
+		part->n_made++;
+	}
+	return 0;
+}
+
+/* On a disk that is nearly full groups are smaller: those that are there make room for others once they count. */
 static int part_run(struct image_part *part)
 {
 	while (part->at < part->n) {
-		while (part->at < part->n && part->n_made < GROUP_MAX) {
-			int result = write_one(part, part->partitions[part->at], part->store->round.number,
-			                       &part->made[part->n_made]);
-			if (result < 0)
-				return result;
-			part->at++;
-			part->n_made++;
-		}
-		int result = settle(part);
+		int result = write_group(part);
+		if (result < 0 && !(result == -ENOSPC && part->n_made > 0))
+			return result;
+		result = settle(part);
 		if (result == 0)
 			result = make_count(part);
 		if (result < 0)

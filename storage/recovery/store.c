@@ -298,12 +298,20 @@ static int next_manifest(struct core *core, struct store *store, struct manifest
 	return result;
 }
 
+/* The first is written to both files, so that later ones need no room on a disk that is full. */
+static int store_manifest(struct core *core, const struct store *store, struct manifest *next)
+{
+	bool is_first = next->version == 0;
+	int result = manifest_store(core, store->directory, &store->superblock, next);
+	return result == 0 && is_first ? manifest_store(core, store->directory, &store->superblock, next) : result;
+}
+
 static bool switch_manifest(struct core *core, struct store *store, char *why, size_t why_size)
 {
 	struct manifest *next = memory_alloc(sizeof(*next));
 	int result = next_manifest(core, store, next);
 	if (result == 0)
-		result = manifest_store(core, store->directory, &store->superblock, next);
+		result = store_manifest(core, store, next);
 	if (result == 0)
 		*store->manifest = *next;
 	else
