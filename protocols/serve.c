@@ -25,7 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ADDRESSES_MAX = 16, STOP_LOOK_US = 2000 };
+enum { STOP_LOOK_US = 2000, WHY_SIZE = 2048 };
 
 struct server;
 
@@ -35,7 +35,7 @@ struct core_thread {
 	pthread_t thread;
 	uint16_t id;
 	int cpu; /* -1: not pinned */
-	char why[256];
+	char why[WHY_SIZE];
 	struct errand drain, cut, stop;
 	struct errand close; /* core 0's */
 };
@@ -467,7 +467,7 @@ static void say_stopped(struct server *server)
 int serve_main(int argc, char **argv, char *const *environment)
 {
 	struct server *server = memory_zalloc(sizeof(*server));
-	char why[512] = "";
+	char why[WHY_SIZE] = "";
 	kernels_init(cpu_features());
 	os_files_max_raise();
 	os_signals_block();

@@ -195,9 +195,10 @@ enum err run_save(struct exec *exec)
 	int result = store_image(exec->core, exec->core->store);
 	if (result == -EBUSY)
 		return say_busy(exec);
-	if (result != 0)
-		return ERR_IO;
-	reply_ok(exec->reply);
+	if (result < 0)
+		reply_error_fmt(exec->reply, "ERR Images could not be written: %s", strerror(-result));
+	else
+		reply_ok(exec->reply);
 	return OK;
 }
 

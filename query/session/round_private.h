@@ -103,9 +103,12 @@ struct rounds {
 	uint64_t call_ns;        /* one call's share of the last batch that was timed */
 };
 
-/* May a command with these flags run now? Evicts if it may grow; see shard_admit(), shard_refuses(). */
+/* May a command with these flags run now? Evicts if it may grow; see shard_admit(), shard_refuses(). One that neither
+ * reads nor writes keys may: INFO and PING tell of a shard that has stopped. */
 static inline enum err call_admit(struct shard *shard, uint32_t flags)
 {
+	if (!(flags & (COMMAND_READ | COMMAND_WRITE | COMMAND_GROWS)))
+		return OK;
 	enum shard_use use = flags & COMMAND_GROWS ? SHARD_GROWS : flags & COMMAND_WRITE ? SHARD_WRITES : SHARD_READS;
 	TRY(shard_refuses(shard, use));
 	return use == SHARD_GROWS && shard->memory_max && !shard_admit(shard) ? ERR_NO_MEMORY : OK;

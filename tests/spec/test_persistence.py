@@ -101,7 +101,7 @@ def value_of(c, name):
 
 
 def info(c, section="persistence"):
-    lines = c("INFO", section).decode().split("\r\n")
+    lines = must(c, "INFO", section).decode().split("\r\n")
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
@@ -520,3 +520,352 @@ def test_nothing_is_kept_where_that_is_asked_for(server):
         house.restart()
         with house.server.connect() as c:
             assert c("DBSIZE") == 0
+
+
+# ---- damage -----------------------------------------------------------------------------------
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def change_superblock(path, at, layout, value):
+    """In all copies, with sound checksums."""
+    with open(path, "r+b") as f:
+        blocks = bytearray(f.read())
+        for copy in range(0, 4 * 4096, 4096):
+            struct.pack_into(layout, blocks, copy + at, value)
+            struct.pack_into("<I", blocks, copy + 4, crc32c(blocks[copy + 8:copy + 4096]))
+        f.seek(0)
+        f.write(blocks)
+
+
+def flip(path, at):
+    with open(path, "r+b") as f:
+        f.seek(at)
+        byte = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([byte ^ 0x10]))
+
+
+def cut(path, size):
+    with open(path, "r+b") as f:
+        f.truncate(size)
+
+
+@contextlib.contextmanager
+def full_house(server):
+    """Images of some keys, and logs of several segments behind them; nobody serves it."""
+    with House(server) as house:
+        house.start("--durability", "no")
+        with house.server.connect(timeout=60) as c:
+            for i in range(0, 600):
+                must(c, "SET", f"image:{i}", f"{i}:" + "i" * 300)
+            must(c, "SAVE")
+            c.pipeline(*[("SET", f"log:{i}", f"{i}:" + "l" * 1000) for i in range(1500)])
+        house.before = contents(house.server)
+        house.stop()
+        assert house.check()[0] == 0, house.check()[1]
+        yield house
+
+
+@contextlib.contextmanager
+def copy_of(house):
+    with tempfile.TemporaryDirectory(prefix="orbit-copy-") as directory:
+        shutil.copytree(house.data, os.path.join(directory, "data"))
+        copy = House(house.ground, directory=directory)
+        copy.before = house.before
+        yield copy
+
+
+def sealed_segment(house):
+    """One that is neither the first nor the last of its log: behind it the log goes on."""
+    heads = []
+    for path in house.files("log"):
+        with open(path, "rb") as f:
+            magic, _, _, log, number, generation, place = struct.unpack("<IIIIQQQ", f.read(40))
+        if magic == 0x4753524F:
+            heads.append((log, place, path))
+    heads.sort()
+    inner = [b for a, b, c in zip(heads, heads[1:], heads[2:]) if a[0] == b[0] == c[0] and a[1] + 2 == b[1] + 1 == c[1]]
+    return inner[0][2]
+
+
+def some_image(house):
+    return max(house.files("image"), key=os.path.getsize)
+
+
+def salvaged(house, least):
+    """What is saved is true, and enough of it."""
+    with tempfile.TemporaryDirectory(prefix="orbit-saved-") as directory:
+        status, text = house.check("--salvage", os.path.join(directory, "data"))
+        assert status == 0 and "saved:" in text, text
+        saved = House(house.ground, directory=directory)
+        assert saved.check()[0] == 0, saved.check()[1]
+        saved.start()
+        try:
+            found = contents(saved.server)
+            for key, facts in found.items():
+                assert house.before[key] == facts, key
+            assert len(found) >= least, len(found)
+            with saved.server.connect() as c:
+                must(c, "SET", "goes", "on")
+        finally:
+            saved.kill()
+
+
+def test_damage_is_refused_told_and_survived(server):
+    with full_house(server) as house:
+        cases = (  # two for each ground
+            ("a sealed segment is cut", sealed_segment, lambda path: cut(path, SEGMENT // 2), 900),
+            ("a bit of a sealed segment", sealed_segment, lambda path: flip(path, 100_001), 900),
+            ("a sealed segment is gone", sealed_segment, os.unlink, 900),
+            ("a bit of an image", some_image, lambda path: flip(path, os.path.getsize(path) // 3), 1400),
+            ("an image is cut", some_image, lambda path: cut(path, os.path.getsize(path) // 2), 1400),
+            ("an image is gone", some_image, os.unlink, 1400),
+        )
+        mine = {("uring", 2): 0, ("epoll", 2): 1, ("uring", 1): 2}[server.io, server.cores]
+        for name, which, damage, least in cases[mine::3]:
+            with copy_of(house) as copy:
+                path = which(copy)
+                damage(path)
+                wanted = "segments are missing" if name == "a sealed segment is gone" else "/".join(path.split("/")[-2:])
+                said = copy.refusal()
+                assert wanted in said, (name, said)
+                assert "Nothing was changed" in said and "--salvage" in said, (name, said)
+                status, text = copy.check()
+                assert status == 1 and wanted in text, (name, text)
+                salvaged(copy, least)
+
+
+def test_a_torn_tail_is_no_damage(server):
+    """What a crash leaves behind the last frame that counts."""
+    with full_house(server) as house:
+        house.start()
+        with house.server.connect() as c:
+            must(c, "SET", "last", "words")
+        house.server.process.kill()
+        before = dict(house.before)
+        before[0, b"last"] = (b"words", -1, "string")
+        house.restart()
+        same(before, contents(house.server))
+
+
+def test_other_formats_are_refused(server):
+    if not is_first_ground(server):
+        return
+    with full_house(server) as house:
+        for at, layout, value, word in ((8, "<I", 2, "format 2"), (16, "<Q", 1 << 40, "features")):
+            with copy_of(house) as copy:
+                change_superblock(os.path.join(copy.data, "superblock"), at, layout, value)
+                said = copy.refusal()
+                assert word in said and "newer" in said, said
+                assert copy.check()[0] == 1 and word in copy.check()[1]
+        with copy_of(house) as copy:
+            os.unlink(os.path.join(copy.data, "superblock"))
+            assert "no sound copy" in copy.refusal() and copy.check()[0] == 1
+        for damage in (os.unlink, lambda path: cut(path, 0)):
+            with copy_of(house) as copy:
+                for number in (0, 1):
+                    damage(os.path.join(copy.data, f"manifest.{number}"))
+                assert "manifest" in copy.refusal() and copy.check()[0] == 1
+
+
+def test_one_bad_copy_is_told_and_used_around(server):
+    if not is_first_ground(server):
+        return
+    with full_house(server) as house, copy_of(house) as copy:
+        flip(os.path.join(copy.data, "superblock"), 4096 + 20)
+        status, text = copy.check()
+        assert status == 1 and "3 of 4 copies" in text, text
+        same(copy.before, contents(copy.start()))
+        copy.kill()
+
+
+def test_directories_that_cannot_be_used(server):
+    if not is_first_ground(server):
+        return
+    with House(server) as house:
+        with open(house.data, "w") as f:
+            f.write("a file")
+        said = house.refusal()
+        assert house.data in said and "--data-dir" in said, said
+        assert house.orbit("check", "/nowhere/at/all")[0] == 1
+        assert "/nowhere/at/all" in house.orbit("check", "/nowhere/at/all")[1]
+    with SmallDisk(16) as disk, House(server, directory=disk.path) as house:
+        house.start()
+        with house.server.connect() as c:
+            must(c, "SET", "a", "b")
+        house.stop()
+        disk.read_only(True)
+        assert "Read-only" in house.refusal()
+        disk.read_only(False)
+        house.start()
+        with house.server.connect() as c:
+            assert c("GET", "a") == b"b"
+
+
+# ---- disks that are full or fail --------------------------------------------------------------
+
+
+FULL = "MISCONF Errors writing to the AOF file: No space left on device"
+
+
+class Filler:
+    """Writes keys until the disk is full; knows what was acknowledged, and what is in doubt."""
+
+    def __init__(self, house):
+        self.house, self.kept, self.n = house, {}, 0
+
+    def write(self, c, n=50):
+        """The replies that are errors."""
+        names = [f"f:{self.n + i}" for i in range(n)]
+        self.n += n
+        values = [os.urandom(1000) for _ in names]
+        replies = c.pipeline(*[("SET", name, value) for name, value in zip(names, values)])
+        self.kept.update({name: value for name, value, reply in zip(names, values, replies) if reply == "OK"})
+        return [reply for reply in replies if reply != "OK"]
+
+    def until_full(self, c, patience=60):
+        until = time.monotonic() + patience
+        while not (errors := self.write(c)):
+            assert time.monotonic() < until
+        assert set(map(str, errors)) == {FULL}, errors[:3]
+
+    def until_room(self, c, patience=30):
+        """Both shards take writes again, by themselves."""
+        until = time.monotonic() + patience
+        while errors := self.write(c):
+            assert set(map(str, errors)) == {FULL}, errors[:3]
+            assert time.monotonic() < until, "there is no room again"
+            time.sleep(0.1)
+
+    def delete(self, c, n):
+        for name in sorted(self.kept)[:n]:
+            assert c("DEL", name) == 1, name
+            del self.kept[name]
+
+    def compare(self, c):
+        names = sorted(self.kept)
+        for at in range(0, len(names), 500):
+            some = names[at:at + 500]
+            for name, value in zip(some, c("MGET", *some)):
+                assert value == self.kept[name], name
+        assert c("DBSIZE") == len(names)
+
+
+def test_a_full_disk(server):
+    with SmallDisk(24) as disk, House(server, "--image-log-size", "1mb", directory=disk.path) as house:
+        house.start()
+        disk.load_ballast(10 << 20)
+        filler = Filler(house)
+        with house.server.connect(timeout=60) as c:
+            filler.until_full(c)
+            names = sorted(filler.kept)
+            assert c("GET", names[0]) == filler.kept[names[0]]
+            # An image that could not be written to its end leaves room for a while.
+            while (reply := c("MSET", "a", "1", "b", "2", "c", "3")) == "OK":
+                filler.until_full(c)
+            assert reply == Error(FULL)
+            got = c.pipeline(("MULTI",), ("SET", "a", "1"), ("SET", "b", "2"), ("SET", "c", "3"), ("EXEC",))
+            assert got[-1] == Error("EXECABORT Transaction discarded because of: " + FULL), got
+            c("DEL", "a", "b", "c")
+            filler.delete(c, 20)
+            filler.compare(c)
+            assert "no room can be made for the log" in house.server.log_text()
+        house.restart()  # a full disk does not keep a server from starting
+        with house.server.connect(timeout=60) as c:
+            filler.compare(c)
+            disk.drop_ballast()
+            filler.until_room(c)
+        house.restart()
+        with house.server.connect(timeout=60) as c:
+            filler.compare(c)
+        house.stop()
+        assert house.check()[0] == 0, house.check()[1]
+
+
+def active_segment(house, log):
+    """The file that this log is written to."""
+    heads = []
+    for path in house.files("log"):
+        with open(path, "rb") as f:
+            magic, _, _, its_log, _, _, place = struct.unpack("<IIIIQQQ", f.read(40))
+        if magic == 0x4753524F and its_log == log:
+            heads.append((place, path))
+    return max(heads)[1]
+
+
+@contextlib.contextmanager
+def failing_writes(server, path):
+    """Every write to this file fails from now on."""
+    pid = server.process.pid
+    words = traced("pwritev2:error=EIO")
+    tracer = subprocess.Popen([word for word in words if word != "--seccomp-bpf"] + ["-P", path, "-p", str(pid)])
+    try:
+        until = time.monotonic() + 10
+        while not all("TracerPid:\t0\n" not in open(f"/proc/{pid}/task/{task}/status").read()
+                      for task in os.listdir(f"/proc/{pid}/task")):
+            assert time.monotonic() < until and tracer.poll() is None
+            time.sleep(0.02)
+        yield
+    finally:
+        server.process.kill()
+        tracer.wait()
+
+
+def test_a_shard_whose_log_cannot_be_written_stops_and_others_go_on(server):
+    if server.io != "epoll":
+        return
+    stopped = "IOERR the log of this shard has stopped after a write error, restart the server to recover what was acknowledged"
+    with House(server) as house:
+        house.start()
+        kept = {}
+        with house.server.connect() as c, house.server.connect() as quiet:
+            for i in range(200):
+                must(c, "SET", f"k:{i}", i)
+                kept[f"k:{i}"] = str(i).encode()
+            assert quiet("PING") == "PONG"
+            with failing_writes(house.server, active_segment(house, 1)):
+                failed, went_on = set(), set()
+                for i in range(200):
+                    reply = c("SET", f"k:{i}", f"new {i}")
+                    if reply == "OK":
+                        kept[f"k:{i}"] = b"new %d" % i
+                        went_on.add(i)
+                    else:
+                        assert str(reply) == stopped, reply
+                        kept[f"k:{i}"] = (kept[f"k:{i}"], b"new %d" % i)
+                        failed.add(i)
+                assert len(failed) > 50 and len(went_on) > 50, (len(failed), len(went_on))
+                for i in range(200):
+                    reply = quiet("GET", f"k:{i}")
+                    assert reply == (Error(stopped) if i in failed else kept[f"k:{i}"]), (i, reply)
+                some, other = min(failed), min(went_on)
+                for words in (("DEL", f"k:{some}"), ("MSET", f"k:{some}", "x", f"k:{other}", "x"), ("MGET", f"k:{some}", f"k:{other}"),
+                              ("EXISTS", f"k:{some}"), ("RENAME", f"k:{some}", f"k:{other}"), ("FLUSHALL",), ("WAITAOF", 1, 0, 0)):
+                    assert c(*words) == Error(stopped), (words, c(*words))
+                got = c.pipeline(("MULTI",), ("SET", f"k:{some}", "y"), ("SET", f"k:{other}", "y"), ("EXEC",))
+                assert stopped in str(got[-1]), got
+                for reply in (c("PING"), quiet("PING")):
+                    assert reply == "PONG"
+                assert "Images could not be written" in str(c("SAVE"))
+                until = time.monotonic() + 5
+                while info(c)["aof_last_write_status"] != "err" and time.monotonic() < until:
+                    time.sleep(0.1)
+                facts = info(c)
+                assert facts["aof_last_write_status"] == "err" and facts["log_stopped_cores"] == "1", facts
+                said = house.server.log_text()
+                assert "log" in said and "Input/output error" in said, said
+        house.restart(io="uring")
+        with house.server.connect() as c:
+            for name, value in kept.items():
+                got = c("GET", name)
+                assert got in value if isinstance(value, tuple) else got == value, (name, got, value)
+        house.stop()
+        assert house.check()[0] == 0, house.check()[1]
