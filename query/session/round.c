@@ -896,16 +896,19 @@ static void last_in_fiber(void *arg)
 	round->last_done = true;
 	if (!round->starting)
 		core_ready(core, &round->resume, CLASS_FOREGROUND);
+	round->rounds->n_fibers--;
 	struct link *next = list_pop_front(&round->rounds->fiberless);
 	if (next) /* it begins when this fiber is gone */
 		core_ready(core, &container_of(next, struct round, queue)->resume, CLASS_FOREGROUND);
 }
 
 /* Stacks are many mappings, which the kernel counts: clients may start so many fibers, and
- * others line up. Who holds a lock has one already, so the line moves on. */
-static bool may_start_fiber(const struct core *core)
+ * others line up. Who holds a lock has one already, so the line moves on. Other rooms' fibers are few, and
+ * would not move it. */
+static bool may_start_fiber(const struct rounds *rounds)
 {
-	return fiber_pool_living(core->fibers) < (FIBERS_MAX + core->n_cores - 1) / core->n_cores;
+	uint16_t n_cores = rounds->core->n_cores;
+	return rounds->n_fibers < (FIBERS_MAX + n_cores - 1u) / n_cores;
 }
 
 static const char *why_no_exec(enum call_kind kind)
@@ -975,10 +978,11 @@ static bool run_last(struct round *round)
 	struct reply *reply = &round->side_reply;
 	*reply = (struct reply){.ops = session->ops->reply_ops(session), .out = &round->side, .loans = &round->side_loans};
 	if (call->kind == CALL_FIBER || call->kind == CALL_SPREAD) {
-		if (unlikely(!may_start_fiber(core))) {
+		if (unlikely(!may_start_fiber(round->rounds))) {
 			list_push_back(&round->rounds->fiberless, &round->queue);
 			return false;
 		}
+		round->rounds->n_fibers++;
 		round->starting = true;
 		fiber_start(core, last_in_fiber, round);
 		round->starting = false;

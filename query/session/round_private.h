@@ -96,6 +96,7 @@ struct rounds {
 	struct shard *scratch;   /* for spread calls */
 	struct link paused;      /* struct postponed: oldest first */
 	struct timer pause_look; /* at them */
+	uint32_t n_fibers;       /* of rounds, now */
 	struct link fiberless;   /* rounds whose last call waits for a fiber, oldest first */
 	const struct fiber *gate_holder;
 	uint32_t gate_depth;
