@@ -1,6 +1,7 @@
 /* What clients ask: commands drawn by the weights of the configuration. */
 #include "engine/base/number.h"
 #include "tests/sim/clients_private.h"
+#include "tests/sim/keeper.h"
 
 #include <stdarg.h>
 
@@ -8,7 +9,7 @@ enum { LONG_MIN = 40, LONG_MAX = 300, HUGE_MIN = 16 * 1024, HUGE_MORE = 5000, TR
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-static void begin(struct client *c, enum awaits what, uint32_t number, uint32_t text)
+void ask_begin(struct client *c, enum awaits what, uint32_t number, uint32_t text)
 {
 	struct mark mark = {.at = c->output.len, .what = what, .number = number};
 	struct awaited awaited = {.what = what, .number = number, .text = text};
@@ -16,14 +17,14 @@ static void begin(struct client *c, enum awaits what, uint32_t number, uint32_t 
 	buf_append(&c->awaited, slice_of(&awaited, sizeof(awaited)));
 }
 
-static void put_word(struct client *c, struct slice word)
+void ask_word(struct client *c, struct slice word)
 {
 	buf_printf(&c->output, "$%zu\r\n", word.len);
 	buf_append(&c->output, word);
 	buf_append(&c->output, S("\r\n"));
 }
 
-static void put_words(struct client *c, uint32_t more, const char *words)
+void ask_words(struct client *c, uint32_t more, const char *words)
 {
 	uint32_t n = 1;
 	for (const char *at = words; *at; at++)
@@ -31,24 +32,24 @@ static void put_words(struct client *c, uint32_t more, const char *words)
 	buf_printf(&c->output, "*%u\r\n", n + more);
 	for (const char *end; n > 0; n--, words = end + 1) {
 		end = strchrnul(words, ' ');
-		put_word(c, slice_of(words, (size_t)(end - words)));
+		ask_word(c, slice_of(words, (size_t)(end - words)));
 	}
 }
 
 static void put_number(struct client *c, int64_t number)
 {
 	char digits[INTEGER_TEXT_MAX];
-	put_word(c, slice_of(digits, integer_format(number, digits)));
+	ask_word(c, slice_of(digits, integer_format(number, digits)));
 }
 
 static void put_key(struct client *c, uint8_t key)
 {
 	char name[16];
 	key_name(c->config, key, name);
-	put_word(c, slice_from_str(name));
+	ask_word(c, slice_from_str(name));
 }
 
-static void put_text(struct client *c, uint32_t text) { put_word(c, text_bytes(c->history->texts, text)); }
+static void put_text(struct client *c, uint32_t text) { ask_word(c, text_bytes(c->history->texts, text)); }
 
 static uint32_t text_fmt(struct client *c, const char *format, ...) printf_like(2, 3);
 static uint32_t text_fmt(struct client *c, const char *format, ...)
@@ -64,14 +65,14 @@ static uint32_t text_fmt(struct client *c, const char *format, ...)
 /* A request without arguments of its own, whose reply is known. */
 static void ask(struct client *c, const char *words, const char *reply)
 {
-	begin(c, AWAIT_TEXT, text_id(c->history->texts, slice_from_str(reply)), 0);
-	put_words(c, 0, words);
+	ask_begin(c, AWAIT_TEXT, text_id(c->history->texts, slice_from_str(reply)), 0);
+	ask_words(c, 0, words);
 }
 
 void ask_hello(struct client *c)
 {
-	begin(c, AWAIT_ANYTHING, 0, 0);
-	put_words(c, 0, "HELLO 3");
+	ask_begin(c, AWAIT_ANYTHING, 0, 0);
+	ask_words(c, 0, "HELLO 3");
 	c->resp = 3;
 }
 
@@ -80,13 +81,13 @@ static void ask_echo(struct client *c)
 {
 	char word[40];
 	int n = snprintf(word, sizeof(word), "echo-%u.%u.%u", c->id, c->session, ++c->uniques);
-	begin(c, AWAIT_TEXT, text_fmt(c, "$%d\r\n%s\r\n", n, word), 0);
+	ask_begin(c, AWAIT_TEXT, text_fmt(c, "$%d\r\n%s\r\n", n, word), 0);
 	if (sim_chance(c->sim, 200)) {
 		buf_printf(&c->output, "ECHO %s\r\n", word);
 		return;
 	}
-	put_words(c, 1, sim_chance(c->sim, 500) ? "ECHO" : "PING");
-	put_word(c, slice_of(word, (size_t)n));
+	ask_words(c, 1, sim_chance(c->sim, 500) ? "ECHO" : "PING");
+	ask_word(c, slice_of(word, (size_t)n));
 }
 
 /* ---- steps: what the model knows ---------------------------------------------------------------- */
@@ -97,13 +98,15 @@ static uint32_t draw_value(struct client *c)
 {
 	uint32_t unique = ++c->uniques;
 	if (sim_chance(c->sim, 250))
-		return text_fmt(c, "%u", c->id * 1000000 + unique * 100);
+		return text_fmt(c, "%u", c->config->life * 100000000 + c->id * 1000000 + unique * 100);
 	size_t len = 0;
 	if (sim_chance(c->sim, c->config->huge_values))
 		len = HUGE_MIN + sim_below(c->sim, HUGE_MORE);
 	else if (sim_chance(c->sim, c->config->long_values))
 		len = LONG_MIN + sim_below(c->sim, LONG_MAX - LONG_MIN);
 	struct buf value = {0};
+	if (c->config->life)
+		buf_printf(&value, "l%u", c->config->life);
 	buf_printf(&value, "v%u.%u", c->id, unique);
 	while (value.len < len)
 		buf_byte(&value, (uint8_t)('a' + value.len % 23));
@@ -188,6 +191,13 @@ static void draw_global(struct client *c, struct step *step)
 	step->db_to = (uint8_t)sim_below(c->sim, DATABASES_USED);
 }
 
+static void draw_expire(struct client *c, struct step *step)
+{
+	step->verb = DRAW(c, EXPIREAT, EXPIREAT, PERSIST, EXPIRETIME);
+	if (step->verb == EXPIREAT)
+		step->number = 1 + (int64_t)sim_below(c->sim, EXPIRES_MORE_S);
+}
+
 static enum mix draw_kind(struct client *c, uint32_t of)
 {
 	uint64_t total = 0;
@@ -207,28 +217,29 @@ static enum mix draw_kind(struct client *c, uint32_t of)
 static void draw_step(struct client *c, enum mix kind, struct step *step)
 {
 	static void (*const draws[])(struct client *, struct step *) = {
-	        [MIX_READ] = draw_read, [MIX_WRITE] = draw_write, [MIX_COUNT] = draw_count,   [MIX_EDIT] = draw_edit,
-	        [MIX_MANY] = draw_many, [MIX_MOVE] = draw_move,   [MIX_GLOBAL] = draw_global,
+	        [MIX_READ] = draw_read,     [MIX_WRITE] = draw_write,   [MIX_COUNT] = draw_count,
+	        [MIX_EDIT] = draw_edit,     [MIX_MANY] = draw_many,     [MIX_MOVE] = draw_move,
+	        [MIX_GLOBAL] = draw_global, [MIX_EXPIRE] = draw_expire,
 	};
 	*step = (struct step){.db = c->db, .n = 1, .keys[0] = draw_key(c)};
 	draws[kind](c, step);
 }
 
 static const uint32_t STEP_KINDS = 1u << MIX_READ | 1u << MIX_WRITE | 1u << MIX_COUNT | 1u << MIX_EDIT |
-                                   1u << MIX_MANY | 1u << MIX_MOVE | 1u << MIX_GLOBAL;
+                                   1u << MIX_MANY | 1u << MIX_MOVE | 1u << MIX_GLOBAL | 1u << MIX_EXPIRE;
 
 /* ---- steps as requests ------------------------------------------------------------------------------ */
 
 static void put_keys(struct client *c, const struct step *step, const char *name)
 {
-	put_words(c, step->n, name);
+	ask_words(c, step->n, name);
 	for (uint8_t i = 0; i < step->n; i++)
 		put_key(c, step->keys[i]);
 }
 
 static void put_pairs(struct client *c, const struct step *step, const char *name)
 {
-	put_words(c, 2u * step->n, name);
+	ask_words(c, 2u * step->n, name);
 	for (uint8_t i = 0; i < step->n; i++) {
 		put_key(c, step->keys[i]);
 		put_text(c, step->values[i]);
@@ -237,16 +248,16 @@ static void put_pairs(struct client *c, const struct step *step, const char *nam
 
 static void put_key_value(struct client *c, const struct step *step, const char *name, const char *option)
 {
-	put_words(c, option ? 3 : 2, name);
+	ask_words(c, option ? 3 : 2, name);
 	put_key(c, step->keys[0]);
 	put_text(c, step->values[0]);
 	if (option)
-		put_word(c, slice_from_str(option));
+		ask_word(c, slice_from_str(option));
 }
 
 static void put_key_numbers(struct client *c, const struct step *step, const char *name, uint32_t n)
 {
-	put_words(c, 1 + n, name);
+	ask_words(c, 1 + n, name);
 	put_key(c, step->keys[0]);
 	put_number(c, step->number);
 	if (n > 1)
@@ -256,23 +267,25 @@ static void put_key_numbers(struct client *c, const struct step *step, const cha
 static void put_copy(struct client *c, const struct step *step)
 {
 	bool names_db = step->db_to != step->db;
-	put_words(c, 2u + 2u * names_db + step->replace, "COPY");
+	ask_words(c, 2u + 2u * names_db + step->replace, "COPY");
 	put_key(c, step->keys[0]);
 	put_key(c, step->keys[1]);
 	if (names_db) {
-		put_word(c, S("DB"));
+		ask_word(c, S("DB"));
 		put_number(c, step->db_to);
 	}
 	if (step->replace)
-		put_word(c, S("REPLACE"));
+		ask_word(c, S("REPLACE"));
 }
 
 static void put_step(struct client *c, const struct step *step)
 {
 	static const char *const by_keys[VERBS] = {
-	        [GET] = "GET",       [STRLEN] = "STRLEN",     [TYPE] = "TYPE",     [EXISTS] = "EXISTS", [MGET] = "MGET",
-	        [GETDEL] = "GETDEL", [DEL] = "DEL",           [UNLINK] = "UNLINK", [INCR] = "INCR",     [DECR] = "DECR",
-	        [RENAME] = "RENAME", [RENAMENX] = "RENAMENX", [WATCH] = "WATCH",
+	        [GET] = "GET",       [STRLEN] = "STRLEN",   [TYPE] = "TYPE",
+	        [EXISTS] = "EXISTS", [MGET] = "MGET",       [GETDEL] = "GETDEL",
+	        [DEL] = "DEL",       [UNLINK] = "UNLINK",   [INCR] = "INCR",
+	        [DECR] = "DECR",     [RENAME] = "RENAME",   [RENAMENX] = "RENAMENX",
+	        [WATCH] = "WATCH",   [PERSIST] = "PERSIST", [EXPIRETIME] = "EXPIRETIME",
 	};
 	switch (step->verb) {
 	case SET:
@@ -297,7 +310,7 @@ static void put_step(struct client *c, const struct step *step)
 		put_key_value(c, step, "APPEND", NULL);
 		break;
 	case SETRANGE:
-		put_words(c, 3, "SETRANGE");
+		ask_words(c, 3, "SETRANGE");
 		put_key(c, step->keys[0]);
 		put_number(c, step->number);
 		put_text(c, step->values[0]);
@@ -307,6 +320,11 @@ static void put_step(struct client *c, const struct step *step)
 		break;
 	case INCRBY:
 		put_key_numbers(c, step, "INCRBY", 1);
+		break;
+	case EXPIREAT:
+		ask_words(c, 2, "EXPIREAT");
+		put_key(c, step->keys[0]);
+		put_number(c, EXPIRES_FROM_S + step->number);
 		break;
 	case MSET:
 		put_pairs(c, step, "MSET");
@@ -318,18 +336,18 @@ static void put_step(struct client *c, const struct step *step)
 		put_copy(c, step);
 		break;
 	case MOVE:
-		put_words(c, 2, "MOVE");
+		ask_words(c, 2, "MOVE");
 		put_key(c, step->keys[0]);
 		put_number(c, step->db_to);
 		break;
 	case FLUSHDB:
-		put_words(c, 0, "FLUSHDB");
+		ask_words(c, 0, "FLUSHDB");
 		break;
 	case FLUSHALL:
-		put_words(c, 0, "FLUSHALL");
+		ask_words(c, 0, "FLUSHALL");
 		break;
 	case SWAPDB:
-		put_words(c, 2, "SWAPDB");
+		ask_words(c, 2, "SWAPDB");
 		put_number(c, step->db);
 		put_number(c, step->db_to);
 		break;
@@ -352,7 +370,7 @@ static void ask_step(struct client *c, const struct step *step)
 {
 	uint32_t number = add_operation(c, 1);
 	history_at(c->history, number)->steps[0] = *step;
-	begin(c, AWAIT_OPERATION, number, 0);
+	ask_begin(c, AWAIT_OPERATION, number, 0);
 	put_step(c, step);
 }
 
@@ -384,8 +402,8 @@ static void ask_forget(struct client *c, const char *words)
 	uint32_t number = add_operation(c, 1);
 	history_at(c->history, number)->steps[0] = (struct step){.verb = UNWATCH};
 	history_at(c->history, number)->watched = take_watched(c);
-	begin(c, AWAIT_OPERATION, number, 0);
-	put_words(c, 0, words);
+	ask_begin(c, AWAIT_OPERATION, number, 0);
+	ask_words(c, 0, words);
 }
 
 static void ask_multi(struct client *c)
@@ -402,13 +420,13 @@ static void ask_multi(struct client *c)
 	for (uint32_t i = 1; i <= n; i++) {
 		struct step step;
 		draw_step(c, draw_kind(c, STEP_KINDS), &step);
-		begin(c, AWAIT_TEXT, text_id(c->history->texts, S("+QUEUED\r\n")), 0);
+		ask_begin(c, AWAIT_TEXT, text_id(c->history->texts, S("+QUEUED\r\n")), 0);
 		put_step(c, &step);
 		history_at(c->history, number)->steps[i] = step;
 	}
 	history_at(c->history, number)->watched = take_watched(c);
-	begin(c, AWAIT_OPERATION, number, 0);
-	put_words(c, 0, "EXEC");
+	ask_begin(c, AWAIT_OPERATION, number, 0);
+	ask_words(c, 0, "EXEC");
 }
 
 static void ask_transaction(struct client *c)
@@ -439,16 +457,16 @@ static void ask_publish(struct client *c)
 	p.operations = history_count(c->history);
 	uint32_t number = (uint32_t)(c->history->publications.len / sizeof(p));
 	buf_append(&c->history->publications, slice_of(&p, sizeof(p)));
-	begin(c, AWAIT_PUBLISHED, number, 0);
+	ask_begin(c, AWAIT_PUBLISHED, number, 0);
 	char channel[] = {'n', 'e', 'w', 's', (char)('0' + p.channel), 0}, text[200];
 	int n = snprintf(text, sizeof(text), "%.*s#%u", (int)sim_below(c->sim, 100),
 	                 "........................................"
 	                 "........................................"
 	                 "....................",
 	                 number);
-	put_words(c, 2, "PUBLISH");
-	put_word(c, slice_from_str(channel));
-	put_word(c, slice_of(text, (size_t)n));
+	ask_words(c, 2, "PUBLISH");
+	ask_word(c, slice_from_str(channel));
+	ask_word(c, slice_of(text, (size_t)n));
 }
 
 static void ask_as_worker(struct client *c, bool only_look)
@@ -468,6 +486,10 @@ static void ask_as_worker(struct client *c, bool only_look)
 	case MIX_ECHO:
 		ask_echo(c);
 		break;
+	case MIX_SAVE:
+		ask_begin(c, AWAIT_WHATEVER, 0, 0);
+		ask_words(c, 0, "BGSAVE");
+		break;
 	default:
 		draw_step(c, kind, &step);
 		ask_step(c, &step);
@@ -478,14 +500,14 @@ static void await_filled(struct client *c, uint32_t text)
 {
 	struct slice value = text_bytes(c->history->texts, text);
 	if (!text) {
-		begin(c, AWAIT_TEXT, text_fmt(c, c->resp == 3 ? "_\r\n" : "$-1\r\n"), 0);
+		ask_begin(c, AWAIT_TEXT, text_fmt(c, c->resp == 3 ? "_\r\n" : "$-1\r\n"), 0);
 		return;
 	}
 	struct buf reply = {0};
 	buf_printf(&reply, "$%zu\r\n", value.len);
 	buf_append(&reply, value);
 	buf_append(&reply, S("\r\n"));
-	begin(c, AWAIT_TEXT, text_id(c->history->texts, buf_slice(&reply)), 0);
+	ask_begin(c, AWAIT_TEXT, text_id(c->history->texts, buf_slice(&reply)), 0);
 	buf_fini(&reply);
 }
 
@@ -499,12 +521,12 @@ static void ask_as_sulker(struct client *c)
 	}
 	if (c->filled[0]) {
 		await_filled(c, c->filled[0]);
-		put_words(c, 0, "GET sulk");
+		ask_words(c, 0, "GET sulk");
 		return;
 	}
 	c->filled[0] = draw_value(c);
-	begin(c, AWAIT_TEXT, text_id(c->history->texts, S("+OK\r\n")), 0);
-	put_words(c, 1, "SET sulk");
+	ask_begin(c, AWAIT_TEXT, text_id(c->history->texts, S("+OK\r\n")), 0);
+	ask_words(c, 1, "SET sulk");
 	put_text(c, c->filled[0]);
 }
 
@@ -545,10 +567,10 @@ static void ask_as_subscriber(struct client *c)
 	        text_fmt(c, "%c3\r\n$%d\r\n%s\r\n$5\r\nnews%u\r\n:%d\r\n", c->resp == 3 ? '>' : '*', leaves ? 11 : 9,
 	                 leaves ? "unsubscribe" : "subscribe", channel, __builtin_popcount(c->listens));
 	uint32_t number = leaves ? find_membership(c, channel) : add_membership(c, channel);
-	begin(c, leaves ? AWAIT_UNSUBSCRIBED : AWAIT_SUBSCRIBED, number, text);
-	put_words(c, 1, leaves ? "UNSUBSCRIBE" : "SUBSCRIBE");
+	ask_begin(c, leaves ? AWAIT_UNSUBSCRIBED : AWAIT_SUBSCRIBED, number, text);
+	ask_words(c, 1, leaves ? "UNSUBSCRIBE" : "SUBSCRIBE");
 	char name[] = {'n', 'e', 'w', 's', (char)('0' + channel), 0};
-	put_word(c, slice_from_str(name));
+	ask_word(c, slice_from_str(name));
 }
 
 /* ---- the filler: keys enough for a table to grow, split, shrink and join ------------------------------------- */
@@ -556,20 +578,20 @@ static void ask_as_subscriber(struct client *c)
 static void put_filler_key(struct client *c, uint32_t key)
 {
 	char name[24];
-	put_word(c, slice_of(name, (size_t)snprintf(name, sizeof(name), "{fill}%u", key)));
+	ask_word(c, slice_of(name, (size_t)snprintf(name, sizeof(name), "{fill}%u", key)));
 }
 
 static void fill_get(struct client *c, uint32_t key)
 {
 	await_filled(c, c->filled[key]);
-	put_words(c, 1, "GET");
+	ask_words(c, 1, "GET");
 	put_filler_key(c, key);
 }
 
 static void fill_set(struct client *c, uint32_t key, uint32_t n)
 {
-	begin(c, AWAIT_TEXT, text_id(c->history->texts, S("+OK\r\n")), 0);
-	put_words(c, 2 * n, "MSET");
+	ask_begin(c, AWAIT_TEXT, text_id(c->history->texts, S("+OK\r\n")), 0);
+	ask_words(c, 2 * n, "MSET");
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t at = (key + i) % FILLER_KEYS;
 		c->filled[at] = draw_value(c);
@@ -583,8 +605,8 @@ static void fill_delete(struct client *c, uint32_t key, uint32_t n)
 	uint32_t there = 0;
 	for (uint32_t i = 0; i < n; i++)
 		there += c->filled[(key + i) % FILLER_KEYS] != TEXT_NONE;
-	begin(c, AWAIT_TEXT, text_fmt(c, ":%u\r\n", there), 0);
-	put_words(c, n, "DEL");
+	ask_begin(c, AWAIT_TEXT, text_fmt(c, ":%u\r\n", there), 0);
+	ask_words(c, n, "DEL");
 	for (uint32_t i = 0; i < n; i++) {
 		put_filler_key(c, (key + i) % FILLER_KEYS);
 		c->filled[(key + i) % FILLER_KEYS] = TEXT_NONE;
@@ -643,6 +665,9 @@ void ask_something(struct client *c, bool only_look)
 		break;
 	case JANITOR:
 		ask_as_janitor(c);
+		break;
+	case KEEPER:
+		keeper_ask(c->history->keeper, c);
 		break;
 	}
 }

@@ -397,24 +397,50 @@ static bool loses_something(const struct search *s, const struct node *node, con
 }
 
 /* The server takes a session's commands in their order: where one was not done, none was that
- * came later. False: one of those was. */
+ * came later. Not so of what a crash may take, shard by shard: then it is those on the same keys. */
+static void list_left_out(struct search *s, uint32_t at)
+{
+	uint64_t slots = s->history->is_cut ? s->nodes[at].slots : UINT64_MAX;
+	s->left_out.len = 0;
+	for (uint32_t later = s->nodes[at].later; later != NONE; later = s->nodes[later].later) {
+		if (!(s->nodes[later].slots & slots) || !s->nodes[later].optional)
+			continue;
+		slots |= s->nodes[later].slots;
+		buf_append(&s->left_out, slice_of(&later, sizeof(later)));
+	}
+}
+
+static bool is_any_done(const struct search *s)
+{
+	const uint32_t *all = (const uint32_t *)s->left_out.ptr;
+	for (size_t i = 0; i < s->left_out.len / sizeof(*all); i++)
+		if (s->nodes[all[i]].done)
+			return true;
+	return false;
+}
+
+/* False: it cannot be, since something was done that came later. */
 static bool leave_out(struct search *s, uint32_t at, const struct state *state)
 {
-	for (uint32_t later = s->nodes[at].later; later != NONE; later = s->nodes[later].later)
-		if (s->nodes[later].done)
-			return false;
-	bool loses = false;
-	s->left_out.len = 0;
-	for (uint32_t later = at; later != NONE; later = s->nodes[later].later) {
-		node_do(s, &s->nodes[later]);
-		loses |= loses_something(s, &s->nodes[later], state, state);
-		if (later != at)
-			buf_append(&s->left_out, slice_of(&later, sizeof(later)));
+	list_left_out(s, at);
+	if (is_any_done(s)) {
+		s->left_out.len = 0;
+		return false;
+	}
+	const uint32_t *all = (const uint32_t *)s->left_out.ptr;
+	size_t n = s->left_out.len / sizeof(*all);
+	node_do(s, &s->nodes[at]);
+	bool loses = loses_something(s, &s->nodes[at], state, state);
+	for (size_t i = 0; i < n; i++) {
+		node_do(s, &s->nodes[all[i]]);
+		loses |= loses_something(s, &s->nodes[all[i]], state, state);
 	}
 	if (!loses)
 		return true;
-	for (uint32_t later = at; later != NONE; later = s->nodes[later].later)
-		node_undo(s, &s->nodes[later]);
+	node_undo(s, &s->nodes[at]);
+	for (size_t i = 0; i < n; i++)
+		node_undo(s, &s->nodes[all[i]]);
+	s->left_out.len = 0;
 	return false;
 }
 

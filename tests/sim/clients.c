@@ -3,11 +3,12 @@
 #include "engine/base/number.h"
 #include "engine/memory/memory.h"
 #include "tests/sim/clients_private.h"
+#include "tests/sim/keeper.h"
 #include "tests/sim/world.h"
 
 #include <stdarg.h>
 
-enum { ALL_CLIENTS_MAX = CLIENTS_MAX + SUBSCRIBERS_MAX + 3, FAILURE_MAX = 400, TRICKLE = 8 };
+enum { ALL_CLIENTS_MAX = CLIENTS_MAX + SUBSCRIBERS_MAX + 4, FAILURE_MAX = 400, TRICKLE = 8 };
 
 /* A session whose client left before all was answered. */
 struct ghost {
@@ -248,6 +249,26 @@ static void expect(struct client *c, uint32_t text, struct slice reply)
 		     expected.ptr);
 }
 
+bool reply_leaves_doubt(struct slice reply) { return begins_with(reply, S("-IOERR")); }
+
+bool reply_refuses(struct slice reply)
+{
+	return begins_with(reply, S("-MISCONF")) ||
+	       begins_with(reply, S("-EXECABORT Transaction discarded because of: MISCONF")) ||
+	       begins_with(reply, S("-EXECABORT Transaction discarded because of: IOERR"));
+}
+
+/* What was refused never happened; what is in doubt is known when the server is gone. */
+static void take_answer(struct client *c, struct operation *operation, struct slice reply, uint64_t moment)
+{
+	if (c->config->is_faulty && reply_refuses(reply)) {
+		operation->invoked = NEVER;
+	} else if (!c->config->is_faulty || !reply_leaves_doubt(reply)) {
+		operation->responded = moment;
+		operation->reply = text_id(c->history->texts, reply);
+	}
+}
+
 static void take_reply(struct client *c, struct slice reply)
 {
 	struct history *history = c->history;
@@ -268,8 +289,13 @@ static void take_reply(struct client *c, struct slice reply)
 		expect(c, awaited.number, reply);
 		break;
 	case AWAIT_OPERATION:
-		history_at(history, awaited.number)->responded = moment;
-		history_at(history, awaited.number)->reply = text_id(history->texts, reply);
+		take_answer(c, history_at(history, awaited.number), reply, moment);
+		break;
+	case AWAIT_KEPT:
+		if (!keeper_told(history->keeper, awaited.number, reply))
+			fail(c, "the keeper is told %.*s", shown(reply), reply.ptr);
+		break;
+	case AWAIT_WHATEVER:
 		break;
 	case AWAIT_PUBLISHED: {
 		struct publication *p = (struct publication *)history->publications.ptr + awaited.number;
@@ -332,6 +358,30 @@ static void read_some(struct client *c)
 		fail(c, "the server closed the connection with %u replies to come", awaited_count(c));
 	}
 	forget(c);
+}
+
+void clients_hear_out(struct clients *clients)
+{
+	struct history *history = clients->all[0].history;
+	for (uint16_t i = 0; i < clients->n; i++) {
+		struct client *c = &clients->all[i];
+		if (!c->wire)
+			continue;
+		for (uint64_t ns; (ns = sim_client_next_ns(c->wire)) != UINT64_MAX;) {
+			uint64_t now_ns = sim_now_ns(c->sim);
+			sim_pass_ns(c->sim, ns > now_ns ? ns - now_ns : 1);
+			struct slice arrived = sim_client_input(c->wire);
+			buf_append(&c->input, arrived);
+			sim_client_read(c->wire, arrived.len);
+		}
+		take_replies(c);
+	}
+	uint64_t moment = history_moment(history);
+	for (uint32_t i = 0; i < history_count(history); i++) {
+		struct operation *operation = history_at(history, i);
+		if (operation->responded == NEVER && operation->dead == NEVER)
+			operation->dead = moment;
+	}
 }
 
 /* ---- those who left -------------------------------------------------------------------------- */
@@ -479,12 +529,19 @@ const char *clients_failure(const struct clients *clients) { return clients->fai
 
 void clients_print(const struct clients *clients, FILE *to)
 {
-	static const char *const roles[] = {"worker", "filler", "subscriber", "sulker", "janitor"};
+	static const char *const roles[] = {"worker", "filler", "subscriber", "keeper", "sulker", "janitor"};
 	for (uint16_t i = 0; i < clients->n; i++) {
 		const struct client *c = &clients->all[i];
 		fprintf(to, "  %s %u.%u: %s, %u to ask, %zu bytes to send, %u replies to come%s\n", roles[c->role],
 		        c->id, c->session, c->wire ? "connected" : "away", c->left, c->output.len - c->output_at,
 		        awaited_count(c), c->finishing ? ", finishing" : "");
+		for (uint32_t n = 0; n < awaited_count(c) && n < 4; n++) {
+			const struct awaited *awaited = awaited_at(c, n);
+			if (awaited->what == AWAIT_OPERATION)
+				operation_print(c->history, history_at(c->history, awaited->number), to);
+			else if (awaited->what == AWAIT_KEPT)
+				keeper_print(c->history->keeper, awaited->number, to);
+		}
 	}
 }
 
@@ -517,9 +574,11 @@ struct clients *clients_new(const struct config *config, struct sim *sim, struct
 		add(clients, SUBSCRIBER, config->n_operations / 4 + 2);
 	if (config->has_filler)
 		add(clients, FILLER, FILLER_OPERATIONS);
+	if (config->has_keeper)
+		add(clients, KEEPER, config->n_operations * 2);
 	if (config->has_sulker)
 		add(clients, SULKER, SULKER_OPERATIONS)->overlap = SULKER_OPERATIONS;
-	add(clients, JANITOR, JANITOR_OPERATIONS);
+	add(clients, JANITOR, config->life ? DATABASES_USED : JANITOR_OPERATIONS);
 	return clients;
 }
 

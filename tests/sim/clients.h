@@ -3,8 +3,9 @@
  * What      Workers send pipelines of commands on few keys that all share, and write down
  *           when they asked and what they were told. A filler has many keys of one partition
  *           to itself, so that it knows each answer beforehand. Subscribers listen. A sulker asks
- *           and does not read while anybody else is busy. When all have done, a janitor reads every key once more, and
- * empties the server. Replies   Those that are known beforehand are compared as they come; all come in order.
+ *           and does not read while anybody else is busy. A keeper (keeper.h) has keys of its own over many lives.
+ *           When all have done, a janitor reads every key once more, and empties the server, if this is its only life.
+ * Replies   Those that are known beforehand are compared as they come; all come in order.
  */
 #pragma once
 
@@ -12,12 +13,19 @@
 
 struct clients;
 
+/* Errors of a disk that is faulty or full: the command may have been done, or was not. */
+bool reply_leaves_doubt(struct slice reply);
+bool reply_refuses(struct slice reply);
+
 struct clients *clients_new(const struct config *config, struct sim *sim, struct history *history) must_check;
 void clients_free(struct clients *clients);
 
 /* Lets one client do something; false: none can now. */
 bool clients_step(struct clients *clients);
 uint64_t clients_next_ns(struct clients *clients); /* when one can; UINT64_MAX */
+
+/* The server is no more: reads all that it has said, and dates the end of all that it has not answered. */
+void clients_hear_out(struct clients *clients);
 
 /* The server was asked to stop: it may close connections, and nobody comes again. */
 void clients_expect_end(struct clients *clients);

@@ -5,12 +5,14 @@
 
 enum { FILLER_OPERATIONS = 120, JANITOR_OPERATIONS = DATABASES_USED + 2, SULKER_OPERATIONS = 60 };
 
-enum role { WORKER, FILLER, SUBSCRIBER, SULKER, JANITOR };
+enum role { WORKER, FILLER, SUBSCRIBER, KEEPER, SULKER, JANITOR };
 
 /* What a reply is to be. */
 enum awaits {
 	AWAIT_TEXT,     /* just that text */
 	AWAIT_ANYTHING, /* but an error */
+	AWAIT_WHATEVER, /* errors as well */
+	AWAIT_KEPT,     /* what the keeper expects */
 	AWAIT_OPERATION,
 	AWAIT_PUBLISHED,
 	AWAIT_SUBSCRIBED,
@@ -62,3 +64,8 @@ struct client {
 /* ask.c: puts requests into the output, and what they await. */
 void ask_something(struct client *client, bool only_look); /* as the client's role is */
 void ask_hello(struct client *client);
+
+/* The parts of a request: what it awaits, then its words. */
+void ask_begin(struct client *client, enum awaits what, uint32_t number, uint32_t text);
+void ask_words(struct client *client, uint32_t more, const char *words);
+void ask_word(struct client *client, struct slice word);

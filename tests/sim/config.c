@@ -65,7 +65,7 @@ static void draw_mix(uint64_t *s, struct config *c)
 	        [MIX_GLOBAL] = 3, [MIX_PUBLISH] = 8, [MIX_ECHO] = 10,
 	};
 	for (int kind = 0; kind < MIX_KINDS; kind++)
-		if (kind <= MIX_WRITE || one_in(s, 2))
+		if (usual[kind] > 0 && (kind <= MIX_WRITE || one_in(s, 2)))
 			c->mix[kind] = usual[kind] * PICK(s, 1, 1, 4);
 	if (c->has_filler || !one_in(s, 3))
 		c->mix[MIX_GLOBAL] = 0;
@@ -79,6 +79,17 @@ static void draw_mix(uint64_t *s, struct config *c)
 static bool is_tied(const struct config *c)
 {
 	return c->mix[MIX_MANY] + c->mix[MIX_MOVE] + c->mix[MIX_MULTI] + c->mix[MIX_GLOBAL] > 0;
+}
+
+/* On a kind disk, unless others say more. */
+static void keep(uint64_t *s, struct config *c)
+{
+	c->keeps = true;
+	c->segment_size = 4096 * PICK(s, 8, 8, 16, 32);
+	c->image_log_bytes = PICK(s, 20000, 60000, 200000, 1000000);
+	c->image_growth = 1;
+	c->disk_delay_ns = PICK(s, 20000, 100000, 1000000);
+	c->mix[MIX_SAVE] += PICK(s, 0, 2);
 }
 
 struct config config_draw(uint64_t seed)
@@ -112,6 +123,59 @@ struct config config_draw(uint64_t seed)
 	c.drain_at = one_in(s, 8) ? between(s, 100, 20000) : 0;
 	if (one_in(s, 4))
 		contend(s, &c);
+	if (one_in(s, 4))
+		keep(s, &c);
+	return c;
+}
+
+/* ---- many lives ---------------------------------------------------------------------- */
+
+static void draw_durable_mix(uint64_t *s, struct config *c)
+{
+	static const uint32_t usual[MIX_KINDS] = {
+	        [MIX_READ] = 15,  [MIX_WRITE] = 40, [MIX_COUNT] = 5,  [MIX_EDIT] = 25,
+	        [MIX_MANY] = 25,  [MIX_MOVE] = 10,  [MIX_MULTI] = 15, [MIX_SELECT] = 3,
+	        [MIX_GLOBAL] = 3, [MIX_EXPIRE] = 8, [MIX_SAVE] = 2,
+	};
+	for (int kind = 0; kind < MIX_KINDS; kind++)
+		c->mix[kind] = kind <= MIX_WRITE || one_in(s, 2) ? usual[kind] * PICK(s, 1, 1, 4) : 0;
+	if (c->has_keeper || !one_in(s, 3))
+		c->mix[MIX_GLOBAL] = 0;
+}
+
+/* Lives are short: there are many of them. */
+struct config config_draw_durable(uint64_t seed)
+{
+	uint64_t state = seed * 0xd1342543de82ef95u + 77, *s = &state;
+	struct config c = {.seed = seed, .faults = draw_faults(s)};
+	/* What makes the network slow is none of this; it is played elsewhere. */
+	c.faults.piece_bytes = PICK(s, 4000, 100000);
+	c.faults.receive_bytes = PICK(s, 300, IO_CHUNK_SIZE);
+	c.faults.send_bytes = PICK(s, 5000, 1000000);
+	c.faults.window_bytes = 1000000;
+	c.faults.chunks = PICK(s, 8, 256);
+	c.faults.wake_ns = PICK(s, 0, 5000, 50000);
+	c.n_cores = (uint16_t)PICK(s, 1, 2, 2, 3, 4);
+	c.has_keeper = !one_in(s, 3);
+	draw_durable_mix(s, &c);
+	c.n_clients = (uint16_t)PICK(s, 1, 2, 2, 3);
+	c.n_keys = (uint16_t)between(s, 2, 8);
+	c.tagged = one_in(s, 4);
+	c.n_operations = PICK(s, 10, 20, 40);
+	c.pipeline = between(s, 1, c.n_clients > 1 ? 5 : 8);
+	c.long_values = PICK(s, 0, 50, 300);
+	c.huge_values = PICK(s, 0, 0, 20, 100);
+	c.fragments = PICK(s, 0, 0, 200);
+	c.spurious_wakes = PICK(s, 0, 0, 20);
+	c.step_ns = PICK(s, 500, 5000, 20000);
+	c.moody = PICK(s, 30, 1000);
+	c.think_ns = PICK(s, 0, 5000, 200000, 2000000);
+	c.output_limit = 1048576;
+	c.strict = one_in(s, 8);
+	keep(s, &c);
+	c.image_growth = PICK(s, 1, 1, 2);
+	c.durability = (int)PICK(s, 0, 0, 0, 0, 0, 0, 0, 1, 2);
+	c.n_lives = PICK(s, 2, 6, 12, 20);
 	return c;
 }
 
@@ -137,4 +201,9 @@ void config_print(const struct config *c, FILE *to)
 	        "stragglers %u\n",
 	        f->clock_ns, f->delay_ns, f->wake_ns, f->piece_bytes, f->receive_bytes, f->send_bytes, f->window_bytes,
 	        f->chunks, f->held_back, f->stragglers);
+	if (c->keeps)
+		fprintf(to,
+		        "  store: durability %d segments %llu images from %llu growth %u delay %u keeper %d lives %u\n",
+		        c->durability, (unsigned long long)c->segment_size, (unsigned long long)c->image_log_bytes,
+		        c->image_growth, c->disk_delay_ns, c->has_keeper, c->n_lives);
 }

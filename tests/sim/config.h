@@ -24,6 +24,8 @@ enum mix {
 	MIX_GLOBAL, /* FLUSHDB, FLUSHALL, SWAPDB */
 	MIX_PUBLISH,
 	MIX_ECHO,
+	MIX_EXPIRE, /* EXPIREAT, PERSIST, EXPIRETIME */
+	MIX_SAVE,   /* BGSAVE */
 	MIX_KINDS
 };
 
@@ -51,8 +53,20 @@ struct config {
 	uint64_t output_limit;   /* bytes unsent at which a client's input waits */
 	uint32_t drain_at;       /* step at which the server is asked to stop; 0: when all have done */
 	bool strict;             /* the setting pipeline-order */
+
+	/* The store: */
+	bool keeps; /* it has one; all that follows is about it */
+	int durability;
+	uint64_t segment_size, image_log_bytes;
+	uint32_t image_growth;
+	uint32_t disk_delay_ns;
+	uint32_t life;    /* of its data directory: 0 is all there is, else from 1 on */
+	bool has_keeper;  /* a client with many keys of its own on all shards, which it knows over all lives */
+	bool is_faulty;   /* the disk may be: errors are answers */
+	uint32_t n_lives; /* of a seed of many */
 };
 
 /* What the seed says. */
 struct config config_draw(uint64_t seed);
+struct config config_draw_durable(uint64_t seed); /* what all its lives share */
 void config_print(const struct config *config, FILE *to);

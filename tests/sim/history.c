@@ -158,14 +158,18 @@ bool operation_is_barrier(const struct operation *operation)
 /* ---- for people -------------------------------------------------------------------------- */
 
 static const char *const verb_names[VERBS] = {
-        [GET] = "GET",       [STRLEN] = "STRLEN",   [GETRANGE] = "GETRANGE", [TYPE] = "TYPE",
-        [EXISTS] = "EXISTS", [MGET] = "MGET",       [SET] = "SET",           [SET_NX] = "SET NX",
-        [SET_XX] = "SET XX", [SET_GET] = "SET GET", [SETNX] = "SETNX",       [GETSET] = "GETSET",
-        [GETDEL] = "GETDEL", [DEL] = "DEL",         [UNLINK] = "UNLINK",     [INCR] = "INCR",
-        [DECR] = "DECR",     [INCRBY] = "INCRBY",   [APPEND] = "APPEND",     [SETRANGE] = "SETRANGE",
-        [MSET] = "MSET",     [MSETNX] = "MSETNX",   [RENAME] = "RENAME",     [RENAMENX] = "RENAMENX",
-        [COPY] = "COPY",     [MOVE] = "MOVE",       [FLUSHDB] = "FLUSHDB",   [FLUSHALL] = "FLUSHALL",
-        [SWAPDB] = "SWAPDB", [WATCH] = "WATCH",     [UNWATCH] = "UNWATCH",   [EXEC] = "EXEC",
+        [GET] = "GET",           [STRLEN] = "STRLEN",     [GETRANGE] = "GETRANGE",
+        [TYPE] = "TYPE",         [EXISTS] = "EXISTS",     [MGET] = "MGET",
+        [SET] = "SET",           [SET_NX] = "SET NX",     [SET_XX] = "SET XX",
+        [SET_GET] = "SET GET",   [SETNX] = "SETNX",       [GETSET] = "GETSET",
+        [GETDEL] = "GETDEL",     [DEL] = "DEL",           [UNLINK] = "UNLINK",
+        [INCR] = "INCR",         [DECR] = "DECR",         [INCRBY] = "INCRBY",
+        [APPEND] = "APPEND",     [SETRANGE] = "SETRANGE", [MSET] = "MSET",
+        [MSETNX] = "MSETNX",     [RENAME] = "RENAME",     [RENAMENX] = "RENAMENX",
+        [COPY] = "COPY",         [MOVE] = "MOVE",         [FLUSHDB] = "FLUSHDB",
+        [FLUSHALL] = "FLUSHALL", [SWAPDB] = "SWAPDB",     [WATCH] = "WATCH",
+        [UNWATCH] = "UNWATCH",   [EXEC] = "EXEC",         [EXPIRETIME] = "EXPIRETIME",
+        [EXPIREAT] = "EXPIREAT", [PERSIST] = "PERSIST",
 };
 
 static void text_print(struct slice bytes, FILE *to)

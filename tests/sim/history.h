@@ -26,6 +26,7 @@ enum verb {
 	GETRANGE,
 	TYPE,
 	EXISTS,
+	EXPIRETIME,
 	MGET, /* change nothing */
 	SET,
 	SET_NX,
@@ -41,6 +42,8 @@ enum verb {
 	INCRBY,
 	APPEND,
 	SETRANGE,
+	EXPIREAT,
+	PERSIST,
 	MSET,
 	MSETNX,
 	RENAME,
@@ -56,7 +59,8 @@ enum verb {
 	VERBS
 };
 
-enum { STEP_KEYS = 4 };
+enum { STEP_KEYS = 4, EXPIRES_MORE_S = 250 };
+static const int64_t EXPIRES_FROM_S = 4000000000; /* far in the future */
 
 /* One command as the model sees it. */
 struct step {
@@ -66,7 +70,7 @@ struct step {
 	bool replace;      /* COPY; WATCH: the first since none is watched */
 	uint8_t keys[STEP_KEYS];
 	uint32_t values[STEP_KEYS]; /* texts, one for each key, or the first alone */
-	int64_t number, number_to;  /* INCRBY; offset; range */
+	int64_t number, number_to;  /* INCRBY; offset; range; EXPIREAT: seconds after EXPIRES_FROM_S */
 };
 
 static const uint64_t NEVER = UINT64_MAX;
@@ -119,12 +123,16 @@ struct sighting {
 };
 enum { SLOT_ALL = 255 };
 
+struct keeper;
+
 struct history {
+	struct keeper *keeper; /* the owner's; NULL: none */
 	struct texts *texts;
 	struct buf sightings;
 	struct buf operations; /* of struct operation, in the order of `invoked` within a session */
 	struct buf publications, memberships, deliveries;
 	uint64_t moment;
+	bool is_cut; /* by a crash, which may take some of what was not answered, and leave the rest */
 };
 
 void history_init(struct history *history);

@@ -3,6 +3,7 @@
  *   sim --seed S            one seed, loudly
  *   sim --from A --seeds N  a row of seeds; each is run in a child, so that one that stops
  *                           the program is told like any other. Each twentieth runs twice.
+ *   --durable               the server keeps a data directory through many lives
  *   --failures N            ends with the Nth failure
  *   --seconds T             ends after that time
  *
@@ -10,6 +11,7 @@
  */
 #include "kernels/cpu.h"
 #include "query/commands/command.h"
+#include "tests/sim/lives.h"
 #include "tests/sim/run.h"
 
 #include <stdlib.h>
@@ -19,18 +21,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TWICE_EVERY = 20, FAILURES_MAX = 20 };
+enum { TWICE_EVERY = 20, FAILURES_MAX = 20, DURABLE_TOGETHER = 8 };
 
 /* What child and parent both see. */
 struct shared {
 	uint64_t next; /* the seed to run, or that runs */
 	uint64_t passed, failed;
 	uint64_t operations, steps, search_steps, search_steps_most, virtual_ns;
+	struct tally tally;
 };
 
 struct arguments {
 	uint64_t from, seeds, seed, seconds, failures;
-	bool one;
+	bool one, durable;
 };
 
 static double seconds_now(void)
@@ -40,12 +43,21 @@ static double seconds_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static bool run_one(uint64_t seed, const struct command_index *index, struct shared *shared)
+static struct outcome play(const struct arguments *arguments, uint64_t seed, const struct command_index *index,
+                           struct tally *tally)
 {
-	struct outcome outcome = run_seed(seed, index, false, stdout);
+	return arguments->durable ? run_lives(seed, index, tally, arguments->one, stdout)
+	                          : run_seed(seed, index, arguments->one, stdout);
+}
+
+static bool run_one(const struct arguments *arguments, uint64_t seed, const struct command_index *index,
+                    struct shared *shared)
+{
+	struct outcome outcome = play(arguments, seed, index, &shared->tally);
 	bool passed = outcome.passed;
 	if (passed && seed % TWICE_EVERY == 0) {
-		struct outcome again = run_seed(seed, index, false, stdout);
+		struct tally ignored = {0};
+		struct outcome again = play(arguments, seed, index, &ignored);
 		if (again.trace != outcome.trace) {
 			printf("seed %llu: two runs differ\n", (unsigned long long)seed);
 			passed = false;
@@ -64,14 +76,18 @@ static void child_run(const struct arguments *arguments, struct shared *shared, 
 {
 	const struct command_index *index = command_index_new();
 	uint64_t end = arguments->from + arguments->seeds;
-	while (shared->next < end && (until == 0 || seconds_now() < until)) {
-		bool passed = run_one(shared->next, index, shared);
+	for (uint32_t n = 0; shared->next < end && (until == 0 || seconds_now() < until); n++) {
+		if (arguments->durable && n == DURABLE_TOGETHER)
+			_exit(0); /* worlds that have crashed go with us */
+		bool passed = run_one(arguments, shared->next, index, shared);
 		fflush(stdout);
 		if (!passed)
 			_exit(1); /* what the failed run left behind goes with us */
 		shared->passed++;
 		shared->next++;
 	}
+	if (arguments->durable)
+		_exit(0);
 	command_index_free((struct command_index *)index);
 }
 
@@ -108,6 +124,8 @@ static int run_row(const struct arguments *arguments)
 	       (unsigned long long)n, took, (double)n / took, (unsigned long long)shared->operations,
 	       (unsigned long long)shared->steps, (double)shared->virtual_ns / 1e9,
 	       (unsigned long long)shared->search_steps, (unsigned long long)shared->search_steps_most);
+	if (arguments->durable)
+		tally_print(&shared->tally, stdout);
 	printf("%llu passed, %llu failed, 0 skipped\n", (unsigned long long)shared->passed,
 	       (unsigned long long)shared->failed);
 	return shared->failed > 0;
@@ -133,6 +151,7 @@ int main(int argc, char **argv)
 {
 	struct arguments arguments = {
 	        .one = is_said(argc, argv, "--seed"),
+	        .durable = is_said(argc, argv, "--durable"),
 	        .seed = number_behind(argc, argv, "--seed", 0),
 	        .from = number_behind(argc, argv, "--from", 1),
 	        .seeds = number_behind(argc, argv, "--seeds", 100),
@@ -143,15 +162,18 @@ int main(int argc, char **argv)
 	if (!arguments.one)
 		return run_row(&arguments);
 	struct command_index *index = command_index_new();
-	struct outcome outcome = run_seed(arguments.seed, index, true, stdout);
+	struct tally tally = {0};
+	struct outcome outcome = play(&arguments, arguments.seed, index, &tally);
+	if (arguments.durable)
+		tally_print(&tally, stdout);
 	printf("%s: trace %016llx, %llu steps, %u operations, %llu steps of search, %.3f ms of virtual time\n",
 	       outcome.passed ? "passed" : outcome.kind, (unsigned long long)outcome.trace,
 	       (unsigned long long)outcome.steps, outcome.operations, (unsigned long long)outcome.search_steps,
 	       (double)outcome.virtual_ns / 1e6);
 	printf("%d passed, %d failed, 0 skipped\n", outcome.passed, !outcome.passed);
 	fflush(stdout);
-	if (!outcome.passed)
-		_exit(1);
+	if (!outcome.passed || arguments.durable)
+		_exit(!outcome.passed);
 	command_index_free(index);
 	return 0;
 }

@@ -43,10 +43,21 @@ static void changed(struct doing *d, uint8_t db, uint8_t key)
 		d->state->broken[client] |= d->state->watched[client] & slot_bit(db, key);
 }
 
+static uint8_t *expiry(struct doing *d, uint8_t db, uint8_t key) { return &d->state->expires[db * KEYS_MAX + key]; }
+
+/* It never expires; what changes a value in place keeps its expiry. */
 static void put(struct doing *d, uint8_t db, uint8_t key, uint32_t text)
 {
 	*place(d, db, key) = text;
+	*expiry(d, db, key) = 0;
 	changed(d, db, key);
+}
+
+static void put_edited(struct doing *d, uint32_t text)
+{
+	uint8_t *expires = expiry(d, d->step->db, d->step->keys[0]), kept = *expires;
+	put(d, d->step->db, d->step->keys[0], text);
+	*expires = kept;
 }
 
 static void put_first(struct doing *d, uint32_t text) { put(d, d->step->db, d->step->keys[0], text); }
@@ -70,7 +81,7 @@ static void do_count(struct doing *d, int64_t by)
 	}
 	char digits[INTEGER_TEXT_MAX];
 	value += by;
-	put_first(d, text_id(d->model->texts, slice_of(digits, integer_format(value, digits))));
+	put_edited(d, text_id(d->model->texts, slice_of(digits, integer_format(value, digits))));
 	say_integer(d->out, value);
 }
 
@@ -86,7 +97,7 @@ static void do_edit(struct doing *d, size_t offset, struct slice more)
 		value->len += grow;
 	}
 	memcpy(value->ptr + offset, more.ptr, more.len);
-	put_first(d, text_id(d->model->texts, buf_slice(value)));
+	put_edited(d, text_id(d->model->texts, buf_slice(value)));
 	say_integer(d->out, (int64_t)value->len);
 }
 
@@ -126,8 +137,10 @@ static void do_rename(struct doing *d, bool only_if_free)
 	}
 	bool moves = step->keys[0] != step->keys[1] && !(only_if_free && *place(d, step->db, step->keys[1]));
 	if (moves) {
+		uint8_t expires = *expiry(d, step->db, step->keys[0]);
 		put_first(d, TEXT_NONE);
 		put(d, step->db, step->keys[1], text);
+		*expiry(d, step->db, step->keys[1]) = expires;
 	}
 	if (only_if_free)
 		say_integer(d->out, moves);
@@ -143,8 +156,10 @@ static void do_copy(struct doing *d)
 		return;
 	}
 	bool copies = *first(d) && (step->replace || !*place(d, step->db_to, step->keys[1]));
-	if (copies)
+	if (copies) {
 		put(d, step->db_to, step->keys[1], *first(d));
+		*expiry(d, step->db_to, step->keys[1]) = *expiry(d, step->db, step->keys[0]);
+	}
 	say_integer(d->out, copies);
 }
 
@@ -157,10 +172,27 @@ static void do_move(struct doing *d)
 	}
 	bool moves = *first(d) && !*place(d, step->db_to, step->keys[0]);
 	if (moves) {
+		uint8_t expires = *expiry(d, step->db, step->keys[0]);
 		put(d, step->db_to, step->keys[0], *first(d));
 		put_first(d, TEXT_NONE);
+		*expiry(d, step->db_to, step->keys[0]) = expires;
 	}
 	say_integer(d->out, moves);
+}
+
+static void do_expire(struct doing *d, uint8_t seconds, bool changes)
+{
+	if (changes) {
+		*expiry(d, d->step->db, d->step->keys[0]) = seconds;
+		changed(d, d->step->db, d->step->keys[0]);
+	}
+	say_integer(d->out, changes);
+}
+
+static void do_expiretime(struct doing *d)
+{
+	uint8_t seconds = *expiry(d, d->step->db, d->step->keys[0]);
+	say_integer(d->out, !*first(d) ? -2 : !seconds ? -1 : EXPIRES_FROM_S + seconds);
 }
 
 /* ---- databases and watches ------------------------------------------------------------------ */
@@ -189,6 +221,7 @@ static void empty(struct state *state, uint8_t db)
 			if (state->values[db * KEYS_MAX + key])
 				state->broken[client] |= state->watched[client] & slot_bit(db, key);
 	memset(&state->values[db * KEYS_MAX], 0, KEYS_MAX * sizeof(state->values[0]));
+	memset(&state->expires[db * KEYS_MAX], 0, KEYS_MAX);
 	doubt(state, database_slots(db));
 }
 
@@ -197,9 +230,13 @@ static void do_swap(struct state *state, uint8_t one, uint8_t other)
 	if (one == other)
 		return;
 	for (uint8_t key = 0; key < KEYS_MAX; key++) {
-		uint32_t kept = state->values[one * KEYS_MAX + key];
-		state->values[one * KEYS_MAX + key] = state->values[other * KEYS_MAX + key];
-		state->values[other * KEYS_MAX + key] = kept;
+		uint8_t here = (uint8_t)(one * KEYS_MAX + key), there = (uint8_t)(other * KEYS_MAX + key);
+		uint32_t kept = state->values[here];
+		uint8_t kept_expiry = state->expires[here];
+		state->values[here] = state->values[there];
+		state->values[there] = kept;
+		state->expires[here] = state->expires[there];
+		state->expires[there] = kept_expiry;
 	}
 	doubt(state, database_slots(one) | database_slots(other));
 }
@@ -298,6 +335,15 @@ static void do_step(struct doing *d)
 		break;
 	case SETRANGE:
 		do_edit(d, (size_t)step->number, text_bytes(d->model->texts, step->values[0]));
+		break;
+	case EXPIREAT:
+		do_expire(d, (uint8_t)step->number, old != TEXT_NONE);
+		break;
+	case PERSIST:
+		do_expire(d, 0, old != TEXT_NONE && *expiry(d, step->db, step->keys[0]));
+		break;
+	case EXPIRETIME:
+		do_expiretime(d);
 		break;
 	case MSET:
 		put_all(d);

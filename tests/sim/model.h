@@ -1,6 +1,6 @@
 /* model.h -- what the commands mean, one at a time, on a few keys: the oracle.
  *
- * Source    The behaviour of Redis 7.2, for strings without expiry.
+ * Source    The behaviour of Redis 7.2, for strings; whose expiry is far away, if they have one.
  */
 #pragma once
 
@@ -9,11 +9,14 @@
 /* All keys, and who watches which. */
 struct state {
 	uint32_t values[DATABASES_USED * KEYS_MAX]; /* texts */
+	uint8_t expires[32];                        /* in seconds after EXPIRES_FROM_S; 0: never */
 	uint16_t sessions[CLIENTS_MAX];             /* whose watches these are: */
 	uint64_t watched[CLIENTS_MAX];              /* slots */
 	uint64_t broken[CLIENTS_MAX];               /* those changed since */
 	uint64_t doubtful[CLIENTS_MAX];             /* a database was emptied or swapped: either is right */
 };
+
+static_assert(DATABASES_USED * KEYS_MAX <= 32, "one for each key");
 
 struct model {
 	struct texts *texts;

@@ -1,26 +1,16 @@
 #include "tests/sim/run.h"
 
+#include "engine/io/sim_disk.h"
 #include "tests/sim/check.h"
-#include "tests/sim/clients.h"
 #include "tests/sim/listen.h"
-#include "tests/sim/world.h"
+#include "tests/sim/run_private.h"
 
 enum { VERIFY_EVERY = 2000, BURY_EVERY = 8, STEPS_MAX = 20 * 1000 * 1000 };
 static const uint64_t PATIENCE_NS = 300ull * 1000 * 1000 * 1000; /* of a client that waits */
+static const uint64_t REST_NS = 100 * 1000 * 1000;               /* a store is never quite at rest: this is enough */
 static const uint64_t SEARCH_STEPS_MAX = 40 * 1000 * 1000;
 
-struct run {
-	struct config config;
-	struct history history;
-	struct sim *sim;
-	struct world *world;
-	struct clients *clients;
-	struct outcome outcome;
-	bool has_drained; /* in the middle of the work */
-	FILE *to;
-};
-
-static void fail(struct run *run, const char *kind, const char *why)
+void run_fail(struct run *run, const char *kind, const char *why)
 {
 	if (run->outcome.kind)
 		return;
@@ -32,10 +22,10 @@ static void fail(struct run *run, const char *kind, const char *why)
 static bool leap(struct run *run)
 {
 	uint64_t now_ns = sim_now_ns(run->sim), world_ns = world_next_ns(run->world);
-	uint64_t next_ns = clients_next_ns(run->clients);
+	uint64_t next_ns = world_is_open(run->world) ? clients_next_ns(run->clients) : UINT64_MAX;
 	int sleeper = world_sleeper(run->world);
 	if (sleeper >= 0) {
-		fail(run, "lost wake", "a core sleeps on messages");
+		run_fail(run, "lost wake", "a core sleeps on messages");
 		world_print(run->world, run->to);
 		return false;
 	}
@@ -48,34 +38,43 @@ static bool leap(struct run *run)
 
 static bool knows(void *world, int fd) { return world_has_connection(world, fd); }
 
-/* Somebody does something. False: nobody ever will by himself. */
-static bool step(struct run *run)
+bool run_step(struct run *run)
 {
 	run->outcome.steps++;
+	if (run->watch)
+		run->watch(run);
 	if (run->outcome.steps % VERIFY_EVERY == 0)
 		world_verify(run->world);
 	if (run->outcome.steps % BURY_EVERY == 0)
 		clients_bury(run->clients, knows, run->world);
-	bool clients_first = sim_chance(run->sim, 300);
+	bool clients_first = world_is_open(run->world) && sim_chance(run->sim, 300);
 	if (clients_first && clients_step(run->clients))
 		return true;
-	if (world_step(run->world) || (!clients_first && clients_step(run->clients)))
+	if (world_step(run->world))
+		return true;
+	if (!clients_first && world_is_open(run->world) && clients_step(run->clients))
 		return true;
 	clients_bury(run->clients, knows, run->world);
 	return leap(run);
 }
 
-static bool goes_on(struct run *run)
+bool run_goes_on(struct run *run)
 {
+	if (run->is_over || (run->disk && sim_disk_has_crashed(run->disk)))
+		return false;
 	if (clients_failure(run->clients)) {
-		fail(run, "reply", clients_failure(run->clients));
+		run_fail(run, "reply", clients_failure(run->clients));
+		return false;
+	}
+	if (world_refused(run->world)) {
+		run_fail(run, "refused", world_refused(run->world));
 		return false;
 	}
 	if (run->outcome.steps > STEPS_MAX) {
-		fail(run, "endless", "it never comes to rest");
+		run_fail(run, "endless", "it never comes to rest");
 		return false;
 	}
-	return true;
+	return !run->outcome.kind;
 }
 
 static bool is_endless(const struct run *run)
@@ -83,63 +82,86 @@ static bool is_endless(const struct run *run)
 	return sim_now_ns(run->sim) - clients_idle_since_ns(run->clients) > PATIENCE_NS;
 }
 
-static bool serve(struct run *run)
+/* Until nothing happens any more by itself, but for looks at clocks. */
+static void rest(struct run *run)
+{
+	uint64_t until_ns = sim_now_ns(run->sim) + REST_NS;
+	while (run_goes_on(run) && run_step(run) && (!run->config.keeps || sim_now_ns(run->sim) < until_ns))
+		;
+}
+
+bool run_serve(struct run *run)
 {
 	while (!clients_are_done(run->clients)) {
-		if (!goes_on(run))
+		if (!run_goes_on(run))
 			return false;
-		if (run->config.drain_at && run->outcome.steps >= run->config.drain_at && !run->has_drained) {
+		if (run->config.drain_at && run->outcome.steps >= run->config.drain_at && !run->has_drained &&
+		    world_is_open(run->world)) {
 			run->has_drained = true;
 			clients_expect_end(run->clients);
 			world_drain(run->world);
 		}
-		if (step(run) && !is_endless(run))
+		if (run_step(run) && !is_endless(run))
 			continue;
-		fail(run, "hang", "all sleep, and clients still wait");
+		run_fail(run, "hang", "all sleep, and clients still wait");
 		clients_print(run->clients, run->to);
 		world_print(run->world, run->to);
 		return false;
 	}
-	while (goes_on(run) && step(run))
-		; /* what they left behind */
-	return !run->outcome.kind;
+	rest(run); /* what they left behind */
+	return run_goes_on(run);
 }
 
 static void check_rest(struct run *run)
 {
 	char why[200];
+	bool may_have_keys = run->has_drained || run->config.life > 0;
 	world_verify(run->world);
-	if (!world_is_clean(run->world, run->has_drained, why, sizeof(why)))
-		fail(run, "left over", why);
+	if (!world_is_clean(run->world, may_have_keys, why, sizeof(why)))
+		run_fail(run, "left over", why);
 }
 
-static void stop(struct run *run)
+static void close_store(struct run *run)
 {
+	uint64_t until_ns = sim_now_ns(run->sim) + PATIENCE_NS;
+	world_close(run->world);
+	while (!world_is_closed(run->world) && run_goes_on(run))
+		if (!run_step(run) || sim_now_ns(run->sim) > until_ns)
+			run_fail(run, "stop", "the store is not closed");
+	if (run_goes_on(run))
+		check_rest(run);
+}
+
+void run_stop(struct run *run)
+{
+	if (!run->config.keeps)
+		check_rest(run);
 	if (!run->has_drained)
 		world_drain(run->world);
-	while (goes_on(run) && step(run))
-		;
-	if (world_connections(run->world) > 0)
-		fail(run, "drain", "connections are left");
+	rest(run);
+	if (run_goes_on(run) && world_connections(run->world) > 0)
+		run_fail(run, "drain", "connections are left");
+	if (run->config.keeps && run_goes_on(run))
+		close_store(run);
+	if (!run_goes_on(run))
+		return;
 	world_stop(run->world);
-	while (!world_has_stopped(run->world) && goes_on(run))
-		if (!step(run)) {
-			fail(run, "stop", "a core does not stop");
-			return;
-		}
+	while (!world_has_stopped(run->world) && run_goes_on(run))
+		if (!run_step(run))
+			run_fail(run, "stop", "a core does not stop");
 }
 
-static void check_replies(struct run *run)
+void run_check_replies(struct run *run)
 {
 	if (!check_deliveries(&run->history, run->to))
-		fail(run, "delivery", "see above");
+		run_fail(run, "delivery", "see above");
 	deliveries_date(&run->history);
 	struct checked checked = check_history(&run->history, SEARCH_STEPS_MAX, run->to);
 	run->outcome.search_steps = checked.steps;
 	if (checked.verdict == NOT_LINEARIZABLE)
-		fail(run, "order", "see above");
+		run_fail(run, "order", "see above");
 	else if (checked.verdict == TOO_HARD)
-		fail(run, "too hard", "see above");
+		run_fail(run, "too hard", "see above");
 }
 
 struct outcome run_seed(uint64_t seed, const struct command_index *index, bool loud, FILE *to)
@@ -151,10 +173,9 @@ struct outcome run_seed(uint64_t seed, const struct command_index *index, bool l
 	history_init(&run.history);
 	run.world = world_new(&run.config, run.sim, index, &run.history);
 	run.clients = clients_new(&run.config, run.sim, &run.history);
-	if (serve(&run)) {
-		check_rest(&run);
-		stop(&run);
-		check_replies(&run);
+	if (run_serve(&run)) {
+		run_stop(&run);
+		run_check_replies(&run);
 	}
 	if (run.outcome.kind && !loud)
 		config_print(&run.config, to);

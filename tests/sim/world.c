@@ -2,6 +2,7 @@
 
 #include "engine/config/settings.h"
 #include "engine/core/fiber.h"
+#include "engine/core/file.h"
 #include "engine/core/reactor_private.h"
 #include "engine/log/log.h"
 #include "engine/memory/memory.h"
@@ -13,6 +14,9 @@
 #include "query/session/round.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/locks/locks.h"
+#include "storage/recovery/store_private.h"
+
+#include <errno.h>
 
 /* One core: where its loop stands, and how gladly the scheduler lets it run. */
 struct player {
@@ -22,9 +26,12 @@ struct player {
 	struct errand drain, cut, stop;
 };
 
+enum { WHY_SIZE = 600 };
+
 struct world {
 	const struct config *config;
 	struct sim *sim;
+	const struct command_index *index;
 	struct settings *settings;
 	struct machine *machine;
 	uint64_t hash_seed;
@@ -33,6 +40,11 @@ struct world {
 	char names[KEYS_MAX][16];
 	uint64_t touched;                        /* shared keys changed in this step, as slots */
 	uint32_t keyspace_of_db[DATABASES_USED]; /* of core 0, when last seen */
+	struct store *store;                     /* NULL: nothing is kept, or not yet */
+	bool has_looked;                         /* at the data directory */
+	bool has_rooms, is_open, is_closing, is_closed;
+	char why[WHY_SIZE]; /* the directory was refused */
+	struct errand close;
 	struct player players[CORES_MAX];
 };
 
@@ -87,34 +99,104 @@ static void look_at_keys(struct world *world, struct shard *shard)
 
 /* ---- making and unmaking: as protocols/serve.c does ------------------------------------ */
 
-static struct core *core_make(struct world *world, uint16_t id, const struct command_index *index)
+static void core_make(struct world *world, uint16_t id)
 {
 	struct core *core = core_new(world->machine, id, sim_io_new(world->sim));
 	core->settings = world->settings;
 	core->metrics = metrics_new();
 	reactor_set_poll(core, REACTOR_POLL_NEVER);
+	world->players[id].core = core;
+}
+
+static void rooms_make(struct world *world, struct core *core)
+{
+	core_set_current(core);
+	core->store = world->store;
 	core->shard = shard_new(core, world->hash_seed);
-	assert(!core->shard->changed); /* or there would be two who listen */
-	core->shard->changed = key_changed;
-	core->shard->changed_arg = world;
-	core->commands = commands_new(core, index);
+	core->commands = commands_new(core, world->index);
 	core->commands->rounds = rounds_new(core);
 	commands_follow_settings(core);
 	core->network = network_new(core);
-	return core;
 }
 
 static void core_unmake(struct core *core)
 {
 	struct io *io = core->io;
 	core_set_current(core);
-	network_free(core->network);
-	rounds_free(core->commands->rounds);
-	commands_free(core->commands);
-	shard_free(core->shard);
+	if (core->network) { /* the rooms were made */
+		network_free(core->network);
+		rounds_free(core->commands->rounds);
+		commands_free(core->commands);
+		shard_free(core->shard);
+	}
 	memory_free(core->metrics);
 	core_free(core);
 	io_free(io);
+}
+
+static void listen_for_clients(struct world *world)
+{
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		struct shard *shard = world->players[id].core->shard;
+		assert(!shard->changed); /* or there would be two who listen */
+		shard->changed = key_changed;
+		shard->changed_arg = world;
+	}
+	memcpy(world->keyspace_of_db, world->players[0].core->shard->keyspace_of_db, sizeof(world->keyspace_of_db));
+	struct listen_address where = {.protocol = &resp_protocol, .address = "127.0.0.1", .port = WORLD_PORT};
+	int result = network_listen(world->players[0].core, &where, NULL);
+	assert(result == 0);
+	world->is_open = true;
+}
+
+static void make_all_rooms(struct world *world)
+{
+	for (uint16_t id = 0; id < world->config->n_cores; id++)
+		rooms_make(world, world->players[id].core);
+	world->has_rooms = true;
+}
+
+static void begins(void *arg)
+{
+	struct world *world = arg;
+	const struct config *config = world->config;
+	struct store_options options = {.directory = WORLD_DIRECTORY,
+	                                .segment_size = config->segment_size,
+	                                .image_log_bytes = config->image_log_bytes,
+	                                .image_growth = config->image_growth,
+	                                .mode = (enum log_mode)config->durability};
+	int result = dir_make(world->players[0].core, WORLD_DIRECTORY);
+	if (result < 0 && result != -EEXIST)
+		snprintf(world->why, sizeof(world->why), "the directory cannot be made: %s", strerror(-result));
+	else
+		world->store = store_begin(world->players[0].core, &options, world->why, sizeof(world->why));
+	world->has_looked = true;
+}
+
+static void follow_there(struct core *there, void *arg)
+{
+	commands_follow_names(there, store_keyspace_names(arg));
+	commands_follow_settings(there);
+}
+
+static void opens(void *arg)
+{
+	struct world *world = arg;
+	struct core *core = world->players[0].core;
+	if (!store_open(core, world->store, world->why, sizeof(world->why)))
+		return;
+	fiber_call_all(core, follow_there, world->store);
+	listen_for_clients(world);
+}
+
+/* The directory was looked at: now there can be shards. */
+static void go_on_opening(struct world *world)
+{
+	world->hash_seed = store_hash_seed(world->store);
+	make_all_rooms(world);
+	core_set_current(world->players[0].core);
+	fiber_start(world->players[0].core, opens, world);
+	core_set_current(NULL);
 }
 
 static void ignore_stop(struct machine *machine) {}
@@ -125,6 +207,7 @@ struct world *world_new(const struct config *config, struct sim *sim, const stru
 	struct world *world = memory_zalloc(sizeof(*world));
 	world->config = config;
 	world->sim = sim;
+	world->index = index;
 	world->history = history;
 	for (uint8_t key = 0; key < config->n_keys; key++)
 		key_name(config, key, world->names[key]);
@@ -132,15 +215,21 @@ struct world *world_new(const struct config *config, struct sim *sim, const stru
 	world->settings->client_output_soft_limit = config->output_limit;
 	world->settings->pipeline_order = config->strict;
 	world->settings->loglevel = LOG_NOTHING;
+	world->settings->durability = config->durability;
 	world->hash_seed = sim_random(sim);
 	world->machine = machine_new(config->n_cores);
 	world->machine->stop = ignore_stop;
+	world->machine->log_level = LOG_NOTHING;
 	for (uint16_t id = 0; id < config->n_cores; id++)
-		world->players[id].core = core_make(world, id, index);
-	memcpy(world->keyspace_of_db, world->players[0].core->shard->keyspace_of_db, sizeof(world->keyspace_of_db));
-	struct listen_address where = {.protocol = &resp_protocol, .address = "127.0.0.1", .port = WORLD_PORT};
-	int result = network_listen(world->players[0].core, &where, NULL);
-	assert(result == 0);
+		core_make(world, id);
+	core_set_current(world->players[0].core);
+	if (config->keeps) {
+		fiber_start(world->players[0].core, begins, world);
+	} else {
+		make_all_rooms(world);
+		listen_for_clients(world);
+	}
+	core_set_current(NULL);
 	return world;
 }
 
@@ -148,6 +237,7 @@ void world_free(struct world *world)
 {
 	if (!world)
 		return;
+	store_free(world->store);
 	for (uint16_t id = 0; id < world->config->n_cores; id++)
 		core_unmake(world->players[id].core);
 	machine_free(world->machine);
@@ -157,11 +247,73 @@ void world_free(struct world *world)
 
 struct core *world_core(struct world *world, uint16_t id) { return world->players[id].core; }
 
+/* ---- with a store -------------------------------------------------------------------------- */
+
+const char *const moment_names[MOMENTS] = {"begin", "load", "open", "manifest", "image", "serve", "close"};
+
+bool world_is_open(const struct world *world) { return world->is_open; }
+bool world_is_closed(const struct world *world) { return world->is_closed; }
+const char *world_refused(const struct world *world) { return world->why[0] ? world->why : NULL; }
+struct store *world_store(struct world *world) { return world->store; }
+
+struct object *world_object(struct world *world, uint8_t db, struct slice name)
+{
+	struct core *first = world->players[0].core;
+	struct key key = {.name = name, .hash = key_hash(world->hash_seed, name), .slot = slot_of(name)};
+	struct shard *shard = world->players[core_of_slot(first, key.slot)].core->shard;
+	key.keyspace = shard->keyspace_of_db[db];
+	return keyspace_peek(shard, &key);
+}
+
+uint64_t world_keys(struct world *world)
+{
+	uint64_t n = 0;
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		struct shard *shard = world->players[id].core->shard;
+		for (size_t db = 0; db < array_len(shard->keyspace_of_db); db++)
+			n += keyspace_count(shard, shard->keyspace_of_db[db]);
+	}
+	return n;
+}
+
+enum moment world_moment(struct world *world)
+{
+	const struct store *store = world->store;
+	if (world->is_closing)
+		return MOMENT_CLOSE;
+	if (!world->has_rooms)
+		return MOMENT_BEGIN;
+	if (!world->is_open)
+		return told(store->load_ns) ? MOMENT_OPEN : MOMENT_LOAD;
+	if (store->changing)
+		return MOMENT_MANIFEST;
+	return told(store->image_running) ? MOMENT_IMAGE : MOMENT_SERVE;
+}
+
+static void closes(void *arg)
+{
+	struct world *world = arg;
+	store_close(world->players[0].core, world->store);
+	world->is_closed = true;
+}
+
+static void do_close(struct core *core, struct errand *errand)
+{
+	fiber_start(core, closes, container_of(errand, struct world, close));
+}
+
+void world_close(struct world *world)
+{
+	world->is_closing = true;
+	world->close.run = do_close;
+	core_errand(world->players[0].core, &world->close);
+}
+
 /* ---- steps ------------------------------------------------------------------------------- */
 
 static bool is_ready(struct world *world, const struct player *player)
 {
-	if (player->stage == REACTOR_STOPPED)
+	if (player->stage == REACTOR_STOPPED || (!world->has_rooms && player->core->id > 0))
 		return false;
 	if (player->stage != REACTOR_SLEEP)
 		return true;
@@ -203,7 +355,7 @@ static struct player *choose(struct world *world)
 static struct player *anyone(struct world *world)
 {
 	struct player *player = &world->players[sim_below(world->sim, world->config->n_cores)];
-	return player->stage == REACTOR_STOPPED ? NULL : player;
+	return player->stage == REACTOR_STOPPED || !world->has_rooms ? NULL : player;
 }
 
 bool world_step(struct world *world)
@@ -221,8 +373,11 @@ bool world_step(struct world *world)
 	sim_pass_ns(world->sim, sim_below(world->sim, world->config->step_ns) + 1);
 	core_set_current(player->core);
 	player->stage = reactor_step(player->core);
-	look_at_keys(world, player->core->shard);
+	if (world->is_open)
+		look_at_keys(world, player->core->shard);
 	core_set_current(NULL);
+	if (world->has_looked && !world->has_rooms && world->store)
+		go_on_opening(world);
 	return true;
 }
 
@@ -230,7 +385,7 @@ int world_sleeper(struct world *world)
 {
 	for (uint16_t id = 0; id < world->config->n_cores; id++) {
 		const struct player *player = &world->players[id];
-		if (player->stage == REACTOR_SLEEP && !sim_io_is_woken(player->core->io) &&
+		if (world->has_rooms && player->stage == REACTOR_SLEEP && !sim_io_is_woken(player->core->io) &&
 		    !reactor_inbox_empty(player->core))
 			return id;
 	}
@@ -242,7 +397,7 @@ uint64_t world_next_ns(struct world *world)
 	uint64_t next_ns = UINT64_MAX;
 	for (uint16_t id = 0; id < world->config->n_cores; id++) {
 		struct player *player = &world->players[id];
-		if (player->stage == REACTOR_STOPPED)
+		if (player->stage == REACTOR_STOPPED || (!world->has_rooms && id > 0))
 			continue;
 		uint64_t io_ns = sim_io_next_ns(player->core->io);
 		uint64_t timer_ns = timer_wheel_next_ns(&player->core->timers);
@@ -319,7 +474,7 @@ bool world_has_stopped(const struct world *world)
 
 void world_verify(struct world *world)
 {
-	for (uint16_t id = 0; id < world->config->n_cores; id++)
+	for (uint16_t id = 0; world->has_rooms && id < world->config->n_cores; id++)
 		shard_verify(world->players[id].core->shard);
 }
 
@@ -340,8 +495,15 @@ void world_print(struct world *world, FILE *to)
 		struct player *player = &world->players[id];
 		fprintf(to, "  core %u %s; chunks out %u, fibers %u, locks %s\n", id, stages[player->stage],
 		        sim_io_chunks_out(player->core->io), fiber_pool_living(player->core->fibers),
-		        locks_at_rest(player->core->shard->locks) ? "at rest" : "taken");
-		network_each(player->core, show_connection, to);
+		        player->core->shard && !locks_at_rest(player->core->shard->locks) ? "taken" : "at rest");
+		if (world->store && world->store->cores[id].log) {
+			const struct log *log = world->store->cores[id].log;
+			fprintf(to, "    log: LSN %llu, durable up to %llu, backlog %llu, failed %d, room %d\n",
+			        (unsigned long long)log_appended(log), (unsigned long long)log_durable(log),
+			        (unsigned long long)log_backlog(log), log_failed(log), log_room(log));
+		}
+		if (player->core->network)
+			network_each(player->core, show_connection, to);
 	}
 }
 

@@ -4,6 +4,8 @@
  *           stages of a core's loop others may run. A core that sleeps runs again when it
  *           was woken, something is due for it, or its timer is; sometimes for nothing.
  *           Changes of the shared keys are noted down in `history` as they are seen.
+ * Disk      With config->keeps there is a store on the disk that the sim uses: step until world_is_open() or
+ *           world_refused(). When that disk has crashed the world stands still: leave it as it is.
  */
 #pragma once
 
@@ -11,6 +13,7 @@
 #include "tests/sim/history.h"
 
 enum { WORLD_PORT = 6379 };
+#define WORLD_DIRECTORY "data"
 
 struct world;
 struct command_index;
@@ -30,6 +33,36 @@ int world_sleeper(struct world *world);
 uint64_t world_next_ns(struct world *world);
 
 struct core *world_core(struct world *world, uint16_t id);
+
+/* ---- with a store ------------------------------------------------------------------------ */
+
+bool world_is_open(const struct world *world);
+const char *world_refused(const struct world *world); /* why the directory was; NULL: it was not */
+struct store *world_store(struct world *world);
+
+/* A key as it lies there now; between steps. NULL: it is not there. */
+struct object *world_object(struct world *world, uint8_t db, struct slice name);
+uint64_t world_keys(struct world *world); /* of all databases */
+
+/* Closes the logs, after the drain: step until world_is_closed(). */
+void world_close(struct world *world);
+bool world_is_closed(const struct world *world);
+
+/* What the store is at, for the count of crashes. */
+enum moment {
+	MOMENT_BEGIN,    /* looks at the directory */
+	MOMENT_LOAD,     /* reads images and logs */
+	MOMENT_OPEN,     /* has read them: manifest, logs and outcomes of this start */
+	MOMENT_MANIFEST, /* a manifest is being written while it serves */
+	MOMENT_IMAGE,    /* images are */
+	MOMENT_SERVE,
+	MOMENT_CLOSE,
+	MOMENTS
+};
+extern const char *const moment_names[MOMENTS];
+enum moment world_moment(struct world *world);
+
+/* ---- the end --------------------------------------------------------------------------------- */
 
 /* As at the end of the server: asks, then cuts, then ends; step until world_is_quiet(). */
 void world_drain(struct world *world);

@@ -1,0 +1,362 @@
+#include "tests/sim/keeper.h"
+
+#include "engine/memory/memory.h"
+#include "storage/keyspace/keyspace.h"
+#include "tests/sim/clients_private.h"
+#include "tests/sim/world.h"
+
+enum { KEPT_KEYS = 200, MANY = 12, KEPT_NAME_MAX = 24, APPENDED_MAX = 60 * 1000 };
+
+enum kept_verb { KEPT_GET, KEPT_MSET, KEPT_DEL, KEPT_APPEND, KEPT_SETRANGE };
+
+struct kept_command {
+	enum kept_verb verb;
+	enum { OPEN, DONE, REFUSED } fate; /* OPEN as well: the answer left it in doubt */
+	uint32_t n, at;
+	uint16_t keys[MANY]; /* different ones */
+	uint32_t texts[MANY];
+};
+
+/* A key had a value, or would have. */
+struct sighted {
+	uint32_t key, text;
+};
+
+struct keeper {
+	struct texts *texts;
+	uint32_t given[KEPT_KEYS]; /* texts: when this life began */
+	uint32_t acked[KEPT_KEYS];
+	uint32_t asked[KEPT_KEYS];     /* when all is done that was asked */
+	uint32_t last_done[KEPT_KEYS]; /* number of the last command acknowledged, counted from 1 */
+	struct buf commands;           /* struct kept_command, of this life */
+	struct buf ever;               /* struct sighted, of this life */
+	struct buf said, value;        /* at work */
+	uint32_t uniques;
+	uint64_t judged;
+};
+
+struct keeper *keeper_new(void)
+{
+	struct keeper *keeper = memory_zalloc(sizeof(*keeper));
+	keeper->texts = texts_new();
+	return keeper;
+}
+
+void keeper_free(struct keeper *keeper)
+{
+	if (!keeper)
+		return;
+	texts_free(keeper->texts);
+	buf_fini(&keeper->commands);
+	buf_fini(&keeper->ever);
+	buf_fini(&keeper->said);
+	buf_fini(&keeper->value);
+	memory_free(keeper);
+}
+
+static struct kept_command *command_at(const struct keeper *keeper, uint32_t i)
+{
+	return (struct kept_command *)keeper->commands.ptr + i;
+}
+
+static uint32_t command_count(const struct keeper *keeper)
+{
+	return (uint32_t)(keeper->commands.len / sizeof(struct kept_command));
+}
+
+uint64_t keeper_judged(const struct keeper *keeper) { return keeper->judged; }
+
+uint64_t keeper_keys(const struct keeper *keeper)
+{
+	uint64_t n = 0;
+	for (uint32_t key = 0; key < KEPT_KEYS; key++)
+		n += keeper->acked[key] != TEXT_NONE;
+	return n;
+}
+
+static struct slice name_of(uint32_t key, char *out)
+{
+	if (key % 4 == 0)
+		return slice_of(out, (size_t)snprintf(out, KEPT_NAME_MAX, "{keep%u}:%u", key % 5, key));
+	return slice_of(out, (size_t)snprintf(out, KEPT_NAME_MAX, "keep:%u", key));
+}
+
+/* ---- what commands mean ---------------------------------------------------------------- */
+
+static uint32_t edited(struct keeper *keeper, uint32_t text, size_t at, struct slice bytes)
+{
+	struct buf *value = &keeper->value;
+	value->len = 0;
+	buf_append(value, text_bytes(keeper->texts, text));
+	if (value->len < at + bytes.len) {
+		size_t grow = at + bytes.len - value->len;
+		memset(buf_reserve(value, grow), 0, grow);
+		value->len += grow;
+	}
+	memcpy(value->ptr + at, bytes.ptr, bytes.len);
+	return text_id(keeper->texts, buf_slice(value));
+}
+
+/* What the `i`th of its keys becomes. */
+static uint32_t after(struct keeper *keeper, const struct kept_command *command, uint32_t i, uint32_t before)
+{
+	switch (command->verb) {
+	case KEPT_GET:
+		return before;
+	case KEPT_DEL:
+		return TEXT_NONE;
+	case KEPT_MSET:
+		return command->texts[i];
+	case KEPT_APPEND:
+	case KEPT_SETRANGE:
+		break;
+	}
+	size_t at = command->verb == KEPT_SETRANGE ? command->at : text_bytes(keeper->texts, before).len;
+	return edited(keeper, before, at, text_bytes(keeper->texts, command->texts[i]));
+}
+
+static void say_bulk(struct keeper *keeper, uint32_t text)
+{
+	struct slice bytes = text_bytes(keeper->texts, text);
+	if (!text) {
+		buf_append(&keeper->said, S("$-1\r\n"));
+		return;
+	}
+	buf_printf(&keeper->said, "$%zu\r\n", bytes.len);
+	buf_append(&keeper->said, bytes);
+	buf_append(&keeper->said, S("\r\n"));
+}
+
+/* Does it on `state`; the answer is in keeper->said. */
+static void apply(struct keeper *keeper, const struct kept_command *command, uint32_t *state)
+{
+	uint32_t there = 0;
+	keeper->said.len = 0;
+	for (uint32_t i = 0; i < command->n; i++) {
+		uint32_t *text = &state[command->keys[i]];
+		there += *text != TEXT_NONE;
+		*text = after(keeper, command, i, *text);
+	}
+	if (command->verb == KEPT_GET)
+		say_bulk(keeper, state[command->keys[0]]);
+	else if (command->verb == KEPT_DEL)
+		buf_printf(&keeper->said, ":%u\r\n", there);
+	else if (command->verb == KEPT_MSET)
+		buf_append(&keeper->said, S("+OK\r\n"));
+	else
+		buf_printf(&keeper->said, ":%zu\r\n", text_bytes(keeper->texts, state[command->keys[0]]).len);
+}
+
+/* ---- asking ---------------------------------------------------------------------------- */
+
+static uint32_t draw_text(struct keeper *keeper, struct client *c)
+{
+	static const uint32_t lengths[] = {40, 40, 40, 40, 200, 600, 600, 5000, 40000};
+	struct buf value = {0};
+	size_t length = sim_below(c->sim, lengths[sim_below(c->sim, array_len(lengths))]);
+	buf_printf(&value, "kept%u.", ++keeper->uniques);
+	while (value.len < length)
+		buf_byte(&value, (uint8_t)('a' + (value.len + value.len / 100 + keeper->uniques) % 26));
+	uint32_t text = text_id(keeper->texts, buf_slice(&value));
+	buf_fini(&value);
+	return text;
+}
+
+static void note_asked(struct keeper *keeper, const struct kept_command *command)
+{
+	apply(keeper, command, keeper->asked);
+	for (uint32_t i = 0; i < command->n; i++) {
+		struct sighted sighted = {.key = command->keys[i], .text = keeper->asked[command->keys[i]]};
+		buf_append(&keeper->ever, slice_of(&sighted, sizeof(sighted)));
+	}
+}
+
+static void put_number(struct client *c, uint32_t number)
+{
+	char digits[16];
+	ask_word(c, slice_of(digits, (size_t)snprintf(digits, sizeof(digits), "%u", number)));
+}
+
+static const char *const verb_names[] = {"GET", "MSET", "DEL", "APPEND", "SETRANGE"};
+
+static void put_command(struct keeper *keeper, struct client *c, const struct kept_command *command)
+{
+	bool has_values = command->verb != KEPT_GET && command->verb != KEPT_DEL;
+	char name[KEPT_NAME_MAX];
+	ask_words(c, command->n * (1u + has_values) + (command->verb == KEPT_SETRANGE), verb_names[command->verb]);
+	for (uint32_t i = 0; i < command->n; i++) {
+		ask_word(c, name_of(command->keys[i], name));
+		if (command->verb == KEPT_SETRANGE)
+			put_number(c, command->at);
+		if (has_values)
+			ask_word(c, text_bytes(keeper->texts, command->texts[i]));
+	}
+}
+
+static enum kept_verb draw_verb(struct keeper *keeper, struct client *c, uint32_t key)
+{
+	static const enum kept_verb verbs[] = {KEPT_GET,  KEPT_MSET, KEPT_MSET,   KEPT_MSET,   KEPT_MSET,
+	                                       KEPT_MSET, KEPT_DEL,  KEPT_APPEND, KEPT_APPEND, KEPT_SETRANGE};
+	enum kept_verb verb = verbs[sim_below(c->sim, array_len(verbs))];
+	bool too_long = text_bytes(keeper->texts, keeper->asked[key]).len > APPENDED_MAX;
+	return verb >= KEPT_APPEND && too_long ? KEPT_DEL : verb;
+}
+
+void keeper_ask(struct keeper *keeper, struct client *c)
+{
+	uint32_t key = (uint32_t)sim_below(c->sim, KEPT_KEYS), stride = 1 + (uint32_t)sim_below(c->sim, 4);
+	struct kept_command command = {.verb = draw_verb(keeper, c, key), .n = 1};
+	if (command.verb == KEPT_MSET || command.verb == KEPT_DEL)
+		command.n = 1 + (uint32_t)sim_below(c->sim, sim_chance(c->sim, 300) ? MANY : 2);
+	for (uint32_t i = 0; i < command.n; i++) {
+		command.keys[i] = (uint16_t)((key + i * stride) % KEPT_KEYS);
+		if (command.verb != KEPT_GET && command.verb != KEPT_DEL)
+			command.texts[i] = draw_text(keeper, c);
+	}
+	if (command.verb == KEPT_SETRANGE)
+		command.at = (uint32_t)sim_below(c->sim, text_bytes(keeper->texts, keeper->asked[key]).len + 20);
+	note_asked(keeper, &command);
+	ask_begin(c, AWAIT_KEPT, command_count(keeper), 0);
+	buf_append(&keeper->commands, slice_of(&command, sizeof(command)));
+	put_command(keeper, c, &command);
+}
+
+bool keeper_told(struct keeper *keeper, uint32_t number, struct slice reply)
+{
+	struct kept_command *command = command_at(keeper, number);
+	if (reply_leaves_doubt(reply))
+		return true;
+	if (reply_refuses(reply)) {
+		command->fate = REFUSED;
+		return true;
+	}
+	apply(keeper, command, keeper->acked);
+	command->fate = DONE;
+	keeper->judged++;
+	for (uint32_t i = 0; i < command->n; i++)
+		keeper->last_done[command->keys[i]] = number + 1;
+	return slice_equal(reply, buf_slice(&keeper->said)) ||
+	       (command->verb == KEPT_GET && slice_equal(reply, S("_\r\n")) && !keeper->acked[command->keys[0]]);
+}
+
+void keeper_print(const struct keeper *keeper, uint32_t number, FILE *to)
+{
+	const struct kept_command *command = command_at(keeper, number);
+	char name[KEPT_NAME_MAX];
+	fprintf(to, "    %s%s", verb_names[command->verb], command->fate == OPEN ? "" : " (answered)");
+	for (uint32_t i = 0; i < command->n; i++)
+		fprintf(to, " %.*s (%zu)", (int)name_of(command->keys[i], name).len,
+		        name_of(command->keys[i], name).ptr, text_bytes(keeper->texts, command->texts[i]).len);
+	fprintf(to, "\n");
+}
+
+/* ---- judging --------------------------------------------------------------------------- */
+
+/* What a command that was open can have been, as far as its keys say. */
+struct verdict_of {
+	bool done, undone;
+};
+
+static uint32_t found_text(struct keeper *keeper, struct world *world, uint32_t key)
+{
+	char name[KEPT_NAME_MAX], scratch[STRING_SCRATCH];
+	struct object *object = world_object(world, 0, name_of(key, name));
+	return object ? text_id(keeper->texts, string_value(object, scratch)) : TEXT_NONE;
+}
+
+/* Of those that touch the key and are open: how many of them, from the first on, explain what was found? */
+static bool judge_key(struct keeper *keeper, uint32_t key, uint32_t found, struct verdict_of *verdicts)
+{
+	uint32_t state = keeper->acked[key], n = command_count(keeper);
+	bool fits = state == found, any = fits;
+	struct {
+		uint32_t command;
+		bool before; /* it can be undone: what came before it fits */
+		bool after;
+	} open[256];
+	uint32_t n_open = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct kept_command *command = command_at(keeper, i);
+		if (command->fate != OPEN || command->verb == KEPT_GET)
+			continue;
+		for (uint32_t k = 0; k < command->n; k++) {
+			if (command->keys[k] != key)
+				continue;
+			state = after(keeper, command, k, state);
+			if (n_open < array_len(open)) {
+				open[n_open].command = i;
+				open[n_open].before = any;
+				open[n_open++].after = state == found;
+			}
+			any |= state == found;
+		}
+	}
+	bool later = false;
+	for (uint32_t i = n_open; i-- > 0;) {
+		later |= open[i].after;
+		if (keeper->last_done[key] > open[i].command + 1)
+			continue; /* what was acknowledged after it says nothing about it */
+		verdicts[open[i].command].done &= later;
+		verdicts[open[i].command].undone &= open[i].before;
+	}
+	return any;
+}
+
+static bool was_ever(const struct keeper *keeper, uint32_t key, uint32_t text)
+{
+	const struct sighted *all = (const struct sighted *)keeper->ever.ptr;
+	for (size_t i = 0; i < keeper->ever.len / sizeof(*all); i++)
+		if (all[i].key == key && all[i].text == text)
+			return true;
+	return keeper->given[key] == text;
+}
+
+static void show(struct keeper *keeper, uint32_t text, char *out, size_t size)
+{
+	struct slice bytes = text_bytes(keeper->texts, text);
+	if (text)
+		snprintf(out, size, "%.*s (%zu bytes)", (int)(bytes.len < 24 ? bytes.len : 24), bytes.ptr, bytes.len);
+	else
+		snprintf(out, size, "not there");
+}
+
+static bool judge_all(struct keeper *keeper, const uint32_t *found, bool lax, char *why, size_t why_size)
+{
+	uint32_t n = command_count(keeper);
+	struct verdict_of *verdicts = memory_alloc((n + 1) * sizeof(*verdicts));
+	memset(verdicts, true, (n + 1) * sizeof(*verdicts));
+	bool fine = true;
+	for (uint32_t key = 0; key < KEPT_KEYS && fine; key++) {
+		char name[KEPT_NAME_MAX], is[80], was[80];
+		fine = lax ? was_ever(keeper, key, found[key]) : judge_key(keeper, key, found[key], verdicts);
+		if (fine)
+			continue;
+		show(keeper, found[key], is, sizeof(is));
+		show(keeper, keeper->acked[key], was, sizeof(was));
+		snprintf(why, why_size, "the keeper's key %.*s is %s; acknowledged was %s", (int)name_of(key, name).len,
+		         name_of(key, name).ptr, is, was);
+	}
+	for (uint32_t i = 0; i < n && fine && !lax; i++) {
+		fine = command_at(keeper, i)->fate != OPEN || verdicts[i].done || verdicts[i].undone;
+		if (!fine)
+			snprintf(why, why_size, "the keeper's command %u of %u keys, unanswered, is there by half", i,
+			         command_at(keeper, i)->n);
+	}
+	memory_free(verdicts);
+	return fine;
+}
+
+bool keeper_judge(struct keeper *keeper, struct world *world, bool lax, char *why, size_t why_size)
+{
+	uint32_t found[KEPT_KEYS];
+	for (uint32_t key = 0; key < KEPT_KEYS; key++)
+		found[key] = found_text(keeper, world, key);
+	if (!judge_all(keeper, found, lax, why, why_size))
+		return false;
+	memcpy(keeper->given, found, sizeof(found));
+	memcpy(keeper->acked, found, sizeof(found));
+	memcpy(keeper->asked, found, sizeof(found));
+	memset(keeper->last_done, 0, sizeof(keeper->last_done));
+	keeper->commands.len = keeper->ever.len = 0;
+	return true;
+}
