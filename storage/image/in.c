@@ -74,8 +74,8 @@ struct image_in *image_in_new(struct core *core, const char *path, int *error)
 	in->core = core;
 	in->fd = fd;
 	in->size = (uint64_t)size;
-	in->ahead.room = file_buffer_new(IMAGE_IN_MOST + CHUNK);
-	in->now.room = file_buffer_new(IMAGE_IN_MOST + CHUNK);
+	in->ahead.room = memory_aligned(FILE_ALIGNMENT, IMAGE_IN_MOST + CHUNK);
+	in->now.room = memory_aligned(FILE_ALIGNMENT, IMAGE_IN_MOST + CHUNK);
 	in->at = in->end = in->now.room + IMAGE_IN_MOST;
 	read_ahead(in);
 	return in;
@@ -141,7 +141,7 @@ void image_in_free(struct image_in *in)
 		return;
 	wait_for_read(in);
 	file_close(in->core, in->fd);
-	file_buffer_free(in->ahead.room);
-	file_buffer_free(in->now.room);
+	memory_free(in->ahead.room);
+	memory_free(in->now.room);
 	memory_free(in);
 }

@@ -41,8 +41,8 @@ struct image_out *image_out_new(struct core *core, const char *path, int *error)
 	struct image_out *out = memory_zalloc(sizeof(*out));
 	out->core = core;
 	out->fd = fd;
-	out->filling = file_buffer_new(CHUNK);
-	out->writing = file_buffer_new(CHUNK);
+	out->filling = memory_aligned(FILE_ALIGNMENT, CHUNK);
+	out->writing = memory_aligned(FILE_ALIGNMENT, CHUNK);
 	return out;
 }
 
@@ -114,7 +114,7 @@ void image_out_free(struct image_out *out)
 		return;
 	wait_for_write(out);
 	file_close(out->core, out->fd);
-	file_buffer_free(out->filling);
-	file_buffer_free(out->writing);
+	memory_free(out->filling);
+	memory_free(out->writing);
 	memory_free(out);
 }

@@ -31,7 +31,7 @@ void image_out_free(struct image_out *out);           /* waits for what is in fl
 /* ---- in --------------------------------------------------------------------------- */
 
 struct image_in;
-enum { IMAGE_IN_MOST = 128 * 1024 };
+enum { IMAGE_IN_MOST = 72 * 1024 };
 
 /* NULL with -errno in *error. */
 struct image_in *image_in_new(struct core *core, const char *path, int *error) must_check;
