@@ -274,12 +274,13 @@ static int open_first(struct segment_pool *pool)
 	return result;
 }
 
-/* On a full disk what nobody needs makes room. */
+/* On a full disk what nobody needs makes room; what could not be made is not such a thing. */
 int segment_pool_open(struct segment_pool *pool)
 {
 	for (;;) {
+		bool has_surplus = !list_empty(&pool->surplus);
 		int result = open_first(pool);
-		if (result != -ENOSPC || list_empty(&pool->surplus))
+		if (result != -ENOSPC || !has_surplus)
 			return result;
 		while (!list_empty(&pool->surplus))
 			remove_one(pool);

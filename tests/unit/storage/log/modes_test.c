@@ -418,6 +418,17 @@ STORY(full, from_the_beginning_is_an_error, .room_bytes = LOG_BLOCK)
 	cr_assert_eq(error, -ENOSPC);
 }
 
+/* Not even a file's name and its last block can be had. */
+STORY(full, without_a_block_is_an_error)
+{
+	struct log_start start = start_of(SEGMENT_SIZE);
+	int error = 0;
+	make_directory(s, NULL);
+	set_room(s, 1);
+	cr_assert_null(log_open(s->core, &start, &error));
+	cr_assert_eq(error, -ENOSPC);
+}
+
 /* ---- failures ------------------------------------------------------------------------------------------- */
 
 struct told {
