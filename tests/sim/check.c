@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-enum { BEFORE_MAX = 24, SHOWN_MAX = 12, PATIENCE_FIRST = 30 * 1000, SEEN_UNITS = 1 << 16 };
+enum { BEFORE_MAX = 24, SHOWN_MAX = 20, PATIENCE_FIRST = 30 * 1000, SEEN_UNITS = 1 << 16 };
 
 static const uint32_t NONE = UINT32_MAX;
 
@@ -37,6 +37,7 @@ struct node {
 	bool optional;                  /* may not have been done at all */
 	uint32_t later;                 /* the next of its session; NONE */
 	bool done;
+	bool out; /* for it was left out */
 };
 
 /* A text that some reply shows as the value of a key: so some key must have it until then. */
@@ -169,6 +170,12 @@ static void node_do(struct search *s, struct node *node)
 		s->low++;
 }
 
+static void node_leave(struct search *s, struct node *node)
+{
+	node_do(s, node);
+	node->out = true;
+}
+
 static void node_undo(struct search *s, struct node *node)
 {
 	for (uint32_t i = 0; i < node->n_reads; i++)
@@ -176,7 +183,7 @@ static void node_undo(struct search *s, struct node *node)
 	for (uint32_t i = 0; i < node->n_creates; i++)
 		need_at(s, node->creates_at + i)->creators_left++;
 	uint32_t at = (uint32_t)(node - s->nodes);
-	node->done = false;
+	node->done = node->out = false;
 	s->done_hash ^= node->mark;
 	s->n_done--;
 	s->required_left += !node->optional;
@@ -403,7 +410,7 @@ static void list_left_out(struct search *s, uint32_t at)
 	uint64_t slots = s->history->is_cut ? s->nodes[at].slots : UINT64_MAX;
 	s->left_out.len = 0;
 	for (uint32_t later = s->nodes[at].later; later != NONE; later = s->nodes[later].later) {
-		if (!(s->nodes[later].slots & slots) || !s->nodes[later].optional)
+		if (!(s->nodes[later].slots & slots) || !s->nodes[later].optional || s->nodes[later].out)
 			continue;
 		slots |= s->nodes[later].slots;
 		buf_append(&s->left_out, slice_of(&later, sizeof(later)));
@@ -429,10 +436,10 @@ static bool leave_out(struct search *s, uint32_t at, const struct state *state)
 	}
 	const uint32_t *all = (const uint32_t *)s->left_out.ptr;
 	size_t n = s->left_out.len / sizeof(*all);
-	node_do(s, &s->nodes[at]);
+	node_leave(s, &s->nodes[at]);
 	bool loses = loses_something(s, &s->nodes[at], state, state);
 	for (size_t i = 0; i < n; i++) {
-		node_do(s, &s->nodes[all[i]]);
+		node_leave(s, &s->nodes[all[i]]);
 		loses |= loses_something(s, &s->nodes[all[i]], state, state);
 	}
 	if (!loses)
@@ -547,7 +554,8 @@ static void order_session(struct search *s, uint32_t at)
 	bool is_barrier = operation_is_barrier(node->operation);
 	for (uint32_t i = at; i-- > 0 && node->n_before < BEFORE_MAX;) {
 		const struct operation *earlier = s->nodes[i].operation;
-		if (earlier->client != node->operation->client || earlier->session != node->operation->session)
+		if (earlier->client != node->operation->client || earlier->session != node->operation->session ||
+		    earlier->in_doubt)
 			continue;
 		uint64_t slots = operation_slots(earlier);
 		bool ends = operation_is_barrier(earlier);

@@ -261,9 +261,11 @@ bool reply_refuses(struct slice reply)
 /* What was refused never happened; what is in doubt is known when the server is gone. */
 static void take_answer(struct client *c, struct operation *operation, struct slice reply, uint64_t moment)
 {
-	if (c->config->is_faulty && reply_refuses(reply)) {
+	if ((c->config->may_refuse || c->config->may_stop) && reply_refuses(reply)) {
 		operation->invoked = NEVER;
-	} else if (!c->config->is_faulty || !reply_leaves_doubt(reply)) {
+	} else if (c->config->may_stop && reply_leaves_doubt(reply)) {
+		operation->in_doubt = true;
+	} else {
 		operation->responded = moment;
 		operation->reply = text_id(c->history->texts, reply);
 	}
@@ -292,7 +294,7 @@ static void take_reply(struct client *c, struct slice reply)
 		take_answer(c, history_at(history, awaited.number), reply, moment);
 		break;
 	case AWAIT_KEPT:
-		if (!keeper_told(history->keeper, awaited.number, reply))
+		if (!keeper_told(history->keeper, c->config, awaited.number, reply))
 			fail(c, "the keeper is told %.*s", shown(reply), reply.ptr);
 		break;
 	case AWAIT_WHATEVER:

@@ -176,6 +176,10 @@ struct config config_draw_durable(uint64_t seed)
 	c.image_growth = PICK(s, 1, 1, 2);
 	c.durability = (int)PICK(s, 0, 0, 0, 0, 0, 0, 0, 1, 2);
 	c.n_lives = PICK(s, 2, 6, 12, 20);
+	c.trouble = (enum disk_trouble)PICK(s, 0, 0, 0, 0, TROUBLE_SLOW, TROUBLE_FAILS, TROUBLE_FAILS, TROUBLE_FULL,
+	                                    TROUBLE_LIES, TROUBLE_FLIPS);
+	if (c.trouble >= TROUBLE_FAILS)
+		c.durability = 0;
 	return c;
 }
 
@@ -203,7 +207,8 @@ void config_print(const struct config *c, FILE *to)
 	        f->chunks, f->held_back, f->stragglers);
 	if (c->keeps)
 		fprintf(to,
-		        "  store: durability %d segments %llu images from %llu growth %u delay %u keeper %d lives %u\n",
+		        "  store: durability %d segments %llu images from %llu growth %u delay %u keeper %d lives %u "
+		        "trouble %d\n",
 		        c->durability, (unsigned long long)c->segment_size, (unsigned long long)c->image_log_bytes,
-		        c->image_growth, c->disk_delay_ns, c->has_keeper, c->n_lives);
+		        c->image_growth, c->disk_delay_ns, c->has_keeper, c->n_lives, c->trouble);
 }

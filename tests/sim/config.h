@@ -29,6 +29,17 @@ enum mix {
 	MIX_KINDS
 };
 
+/* What is wrong with the disk in some lives of a seed. */
+enum disk_trouble {
+	TROUBLE_NONE,
+	TROUBLE_SLOW,  /* now and then, and it reads in pieces */
+	TROUBLE_FAILS, /* writes, syncs, reads, changes of names */
+	TROUBLE_FULL,  /* for a while */
+	TROUBLE_LIES,  /* writes land elsewhere, or nowhere */
+	TROUBLE_FLIPS, /* bits change */
+	TROUBLES
+};
+
 struct config {
 	uint64_t seed;
 	struct sim_faults faults;
@@ -60,9 +71,11 @@ struct config {
 	uint64_t segment_size, image_log_bytes;
 	uint32_t image_growth;
 	uint32_t disk_delay_ns;
-	uint32_t life;    /* of its data directory: 0 is all there is, else from 1 on */
-	bool has_keeper;  /* a client with many keys of its own on all shards, which it knows over all lives */
-	bool is_faulty;   /* the disk may be: errors are answers */
+	uint32_t life;   /* of its data directory: 0 is all there is, else from 1 on */
+	bool has_keeper; /* a client with many keys of its own on all shards, which it knows over all lives */
+	enum disk_trouble trouble;
+	bool may_stop;    /* a shard may, for good: an error leaves in doubt whether a command counts */
+	bool may_refuse;  /* for want of room */
 	uint32_t n_lives; /* of a seed of many */
 };
 

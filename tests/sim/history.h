@@ -83,6 +83,7 @@ struct operation {
 	uint64_t invoked;   /* before the server could see it; NEVER: it was not sent */
 	uint64_t responded; /* after the server has done it; NEVER: maybe not at all, */
 	uint64_t dead;      /* ... and not after this */
+	bool in_doubt;      /* an error was the answer: done or not, whatever came later */
 	uint32_t reply;     /* text; TEXT_NONE: not seen */
 	uint32_t n_steps;
 	uint64_t watched;   /* EXEC, UNWATCH: slots watched until then */

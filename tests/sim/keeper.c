@@ -221,14 +221,14 @@ void keeper_ask(struct keeper *keeper, struct client *c)
 	put_command(keeper, c, &command);
 }
 
-bool keeper_told(struct keeper *keeper, uint32_t number, struct slice reply)
+bool keeper_told(struct keeper *keeper, const struct config *config, uint32_t number, struct slice reply)
 {
 	struct kept_command *command = command_at(keeper, number);
 	if (reply_leaves_doubt(reply))
-		return true;
+		return config->may_stop;
 	if (reply_refuses(reply)) {
 		command->fate = REFUSED;
-		return true;
+		return config->may_refuse || config->may_stop;
 	}
 	apply(keeper, command, keeper->acked);
 	command->fate = DONE;

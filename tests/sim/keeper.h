@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 struct client;
+struct config;
 struct keeper;
 struct world;
 
@@ -26,7 +27,7 @@ void keeper_free(struct keeper *keeper);
 void keeper_ask(struct keeper *keeper, struct client *client);
 
 /* The answer to what was asked as `number`; false: it is not what it should be. */
-bool keeper_told(struct keeper *keeper, uint32_t number, struct slice reply);
+bool keeper_told(struct keeper *keeper, const struct config *config, uint32_t number, struct slice reply);
 
 /* Compares what is there at the beginning of a life, and takes it as known from now on. `lax`: what was acknowledged
  * may be lost, but nothing may be there that never was. */

@@ -9,6 +9,9 @@
 #include "tests/sim/keeper.h"
 #include "tests/sim/run_private.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 enum { DISK_BYTES = 1 << 30, WHY_SIZE = 400, CORES_MAX_DURABLE = 4 };
 
 enum ending { ENDS_BY_CRASH, ENDS_BY_KILL, ENDS_IN_ORDER };
@@ -94,6 +97,10 @@ struct life {
 	struct plan plan;
 	struct lives *lives;
 	bool is_armed, was_open;
+	enum disk_trouble trouble;
+	bool since_start;     /* it begins with the life, else when it serves */
+	uint64_t relieved_at; /* steps: there is room again */
+	uint64_t troubles_before;
 	enum moment moment;
 	uint32_t entered; /* the moment that is aimed at */
 	uint64_t began_events, open_events;
@@ -229,6 +236,93 @@ static void judge(struct life *life)
 	each_shared_key(lives, life->run.world, &life->run.history, see_given);
 }
 
+/* ---- trouble ------------------------------------------------------------------------------ */
+
+static struct sim_disk_faults usual_faults(const struct lives *lives)
+{
+	struct sim_disk_faults faults = {.delay_ns = lives->config.disk_delay_ns};
+	if (lives->config.trouble == TROUBLE_SLOW) {
+		faults.slow = 30;
+		faults.slow_ns = 200ull * 1000 * 1000;
+		faults.read_short = 200;
+	}
+	return faults;
+}
+
+/* What went wrong with the disk so far. */
+static uint64_t count_troubles(const struct lives *lives)
+{
+	const struct sim_disk_counts *c = sim_disk_counts(lives->disk);
+	return c->read_fails + c->write_fails + c->sync_fails + c->name_fails + c->write_short + c->full +
+	       c->write_lost + c->write_misdirected + c->flip_at_rest;
+}
+
+static uint32_t draw_chance(struct lives *lives)
+{
+	static const uint32_t chances[] = {0, 0, 3, 10, 40};
+	return chances[draw(lives, array_len(chances))];
+}
+
+static void begin_trouble(struct life *life)
+{
+	struct lives *lives = life->lives;
+	struct sim_disk_faults faults = usual_faults(lives);
+	switch (life->trouble) {
+	case TROUBLE_FAILS:
+		faults.write_fails = draw_chance(lives);
+		faults.sync_fails = draw_chance(lives);
+		faults.name_fails = draw_chance(lives);
+		faults.read_fails = draw_chance(lives);
+		faults.write_short = draw_chance(lives);
+		break;
+	case TROUBLE_FULL:
+		faults.room_bytes = sim_disk_used_bytes(lives->disk) + 1 + draw(lives, 300 * 1000);
+		break;
+	case TROUBLE_LIES:
+		faults.write_lost = draw(lives, 2) ? 15 : 0;
+		faults.write_misdirected = faults.write_lost ? 0 : 15;
+		break;
+	default:
+		break;
+	}
+	life->troubles_before = count_troubles(lives);
+	sim_disk_set_faults(lives->disk, &faults);
+}
+
+/* One lie in a life: after two of them nothing can be promised. */
+static void look_at_trouble(struct life *life)
+{
+	struct lives *lives = life->lives;
+	bool has_lied = life->trouble == TROUBLE_LIES && count_troubles(lives) > life->troubles_before;
+	bool has_room = life->trouble == TROUBLE_FULL && life->run.outcome.steps >= life->relieved_at;
+	if (!has_lied && !has_room)
+		return;
+	struct sim_disk_faults faults = usual_faults(lives);
+	sim_disk_set_faults(lives->disk, &faults);
+}
+
+static void end_trouble(struct life *life)
+{
+	struct sim_disk_faults faults = usual_faults(life->lives);
+	sim_disk_set_faults(life->lives->disk, &faults);
+}
+
+static void draw_trouble(struct life *life)
+{
+	struct lives *lives = life->lives;
+	enum disk_trouble trouble = lives->config.trouble;
+	if ((trouble != TROUBLE_FAILS && trouble != TROUBLE_FULL) || draw(lives, 2) == 0)
+		return;
+	life->trouble = trouble;
+	life->since_start = draw(lives, 3) == 0;
+	life->relieved_at = draw(lives, 2 * lives->life_steps);
+	life->run.config.may_stop = trouble == TROUBLE_FAILS;
+	life->run.config.may_refuse = true;
+	life->run.may_be_refused = true;
+}
+
+/* ---- a life from its begin to its end ------------------------------------------------------- */
+
 /* Called before each step. */
 static void watch(struct run *run)
 {
@@ -239,7 +333,10 @@ static void watch(struct run *run)
 		life->open_events = sim_disk_events(lives->disk);
 		lives->tally->starts++;
 		judge(life);
+		if (life->trouble && !life->since_start)
+			begin_trouble(life);
 	}
+	look_at_trouble(life);
 	arm(life);
 	if (life->plan.ending == ENDS_BY_KILL && run->outcome.steps >= life->plan.after)
 		run->is_over = true;
@@ -264,6 +361,8 @@ static void life_begin(struct life *life, struct lives *lives, uint32_t number)
 	if (number > lives->config.n_lives)
 		life->plan = (struct plan){.ending = ENDS_IN_ORDER};
 	run->config = config_of_life(lives, number);
+	if (number <= lives->config.n_lives)
+		draw_trouble(life);
 	run->to = lives->to;
 	run->disk = lives->disk;
 	run->watch = watch;
@@ -273,6 +372,8 @@ static void life_begin(struct life *life, struct lives *lives, uint32_t number)
 	run->sim = sim_new(lives->config.seed * 1000 + number, &run->config.faults);
 	sim_use_disk(run->sim, lives->disk);
 	sim_pass_ns(run->sim, lives->now_ns);
+	if (life->trouble && life->since_start)
+		begin_trouble(life);
 	history_init(&run->history);
 	run->history.keeper = lives->keeper;
 	run->world = world_new(&run->config, run->sim, lives->index, &run->history);
@@ -283,7 +384,7 @@ static void life_begin(struct life *life, struct lives *lives, uint32_t number)
 static void keep_told(struct life *life)
 {
 	struct lives *lives = life->lives;
-	bool is_cut = sim_disk_has_crashed(lives->disk) || life->run.is_over;
+	bool is_cut = sim_disk_has_crashed(lives->disk) || life->run.is_over || life->trouble;
 	if (!life->was_open) {
 		history_fini(&life->run.history);
 		return;
@@ -316,6 +417,8 @@ static void life_end(struct life *life)
 	lives->tally->lives++;
 	if (has_crashed)
 		lives->tally->crashes[world_moment(run->world)]++;
+	else if (run->is_refused)
+		lives->tally->refused++;
 	else if (run->is_over)
 		lives->tally->kills++;
 	else
@@ -328,12 +431,15 @@ static void life_end(struct life *life)
 		        moment_names[world_moment(run->world)], (unsigned long long)run->outcome.steps,
 		        (unsigned long long)(sim_disk_events(lives->disk) - life->began_events));
 	keep_told(life);
+	if (life->trouble)
+		end_trouble(life);
 	if (has_crashed) {
 		sim_disk_crash(lives->disk, draw(lives, UINT64_MAX));
 	} else if (run->is_over) {
 		sim_disk_kill(lives->disk, draw(lives, UINT64_MAX));
 	} else {
-		note_extent(life);
+		if (!life->trouble)
+			note_extent(life);
 		clients_free(run->clients);
 		world_free(run->world);
 		sim_free(run->sim);
@@ -343,17 +449,25 @@ static void life_end(struct life *life)
 	}
 }
 
+static bool life_run(struct lives *lives, struct life *life)
+{
+	if (run_serve(&life->run))
+		run_stop(&life->run);
+	if (life->run.is_refused && life->trouble && count_troubles(lives) == life->troubles_before)
+		run_fail(&life->run, "refused", world_refused(life->run.world));
+	if (!life->run.outcome.kind)
+		return true;
+	lives->outcome.kind = life->run.outcome.kind;
+	fprintf(lives->to, "  in life %u, at %s\n", life->run.config.life, moment_names[world_moment(life->run.world)]);
+	return false;
+}
+
 static bool play_life(struct lives *lives, uint32_t number)
 {
 	struct life life;
 	life_begin(&life, lives, number);
-	if (run_serve(&life.run))
-		run_stop(&life.run);
-	if (life.run.outcome.kind) {
-		lives->outcome.kind = life.run.outcome.kind;
-		fprintf(lives->to, "  in life %u, at %s\n", number, moment_names[world_moment(life.run.world)]);
+	if (!life_run(lives, &life))
 		return false;
-	}
 	life_end(&life);
 	return true;
 }
@@ -397,20 +511,141 @@ static void look_run(struct lives *lives, struct look *look)
 	sim_free(sim);
 }
 
-static bool is_sound(struct lives *lives)
+static bool is_sound(struct lives *lives, bool loud)
 {
 	struct look look = {.out.write = write_text};
 	if (sim_disk_size(lives->disk, WORLD_DIRECTORY "/superblock") < 0)
 		return true; /* it has not begun */
 	look_run(lives, &look);
 	lives->tally->checks++;
-	if (!look.is_sound) {
+	if (!look.is_sound && loud) {
 		fprintf(lives->to, "seed %llu: check: finds faults\n%.*s", (unsigned long long)lives->config.seed,
 		        (int)look.text.len, (const char *)look.text.ptr);
 		lives->outcome.kind = "check";
 	}
 	buf_fini(&look.text);
 	return look.is_sound;
+}
+
+/* ---- trials: a copy of the disk that lies or loses bits ------------------------------------ */
+
+enum verdict_of_trial { TRIAL_HARMLESS, TRIAL_DETECTED, TRIAL_CHECKED, TRIAL_FAILED, TRIAL_VERDICTS };
+
+struct pick_file {
+	uint64_t left;
+	char path[64];
+	uint64_t size;
+};
+
+static void pick(void *arg, const char *path, uint64_t size)
+{
+	struct pick_file *file = arg;
+	if (size == 0 || file->left == UINT64_MAX)
+		return;
+	snprintf(file->path, sizeof(file->path), "%s", path);
+	file->size = size;
+	if (file->left-- == 0)
+		file->left = UINT64_MAX;
+}
+
+static void flip_some_bit(struct lives *lives)
+{
+	struct pick_file file = {.left = draw(lives, 40)};
+	while (file.left != UINT64_MAX)
+		sim_disk_each(lives->disk, pick, &file);
+	sim_disk_flip_bit(lives->disk, file.path, draw(lives, file.size * 8));
+}
+
+/* A life that ends in order, so that the log's last frame attests all others: what a lying disk then lacks is missed.
+ */
+static bool live_with_lies(struct lives *lives, uint32_t number)
+{
+	struct life life;
+	life_begin(&life, lives, number);
+	life.plan = (struct plan){.ending = ENDS_IN_ORDER};
+	life.trouble = TROUBLE_LIES;
+	life.since_start = draw(lives, 3) == 0;
+	life.run.may_be_refused = true;
+	if (life.since_start)
+		begin_trouble(&life);
+	bool fine = life_run(lives, &life);
+	if (fine && life.run.is_refused)
+		_exit(TRIAL_DETECTED);
+	if (fine && count_troubles(lives) > life.troubles_before + 1)
+		_exit(TRIAL_HARMLESS); /* or not: nothing is promised */
+	if (fine)
+		life_end(&life);
+	return fine;
+}
+
+/* Does the next start know what was true, or refuse? */
+static enum verdict_of_trial try_start(struct lives *lives)
+{
+	struct life life;
+	bool sound = is_sound(lives, false);
+	life_begin(&life, lives, lives->config.n_lives + 1);
+	life.run.may_be_refused = true;
+	if (!life_run(lives, &life))
+		return TRIAL_FAILED;
+	if (!life.run.is_refused)
+		return sound ? TRIAL_HARMLESS : TRIAL_CHECKED;
+	if (!sound)
+		return TRIAL_DETECTED;
+	fprintf(lives->to, "seed %llu: check: sees no fault where a start is refused: %s\n",
+	        (unsigned long long)lives->config.seed, world_refused(life.run.world));
+	return TRIAL_FAILED;
+}
+
+static enum verdict_of_trial trial(struct lives *lives, uint32_t number)
+{
+	lives->disk = sim_disk_copy(lives->disk);
+	lives->loud = false;
+	if (lives->config.trouble == TROUBLE_LIES && !live_with_lies(lives, number))
+		return TRIAL_FAILED;
+	for (uint64_t n = 1 + draw(lives, 3); lives->config.trouble == TROUBLE_FLIPS && n > 0; n--)
+		flip_some_bit(lives);
+	return try_start(lives);
+}
+
+/* In a process of its own, which may die of it. */
+static bool try_trouble(struct lives *lives, uint32_t number)
+{
+	struct tally *tally = lives->tally;
+	enum disk_trouble trouble = lives->config.trouble;
+	int status;
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		enum verdict_of_trial verdict = trial(lives, number);
+		fflush(NULL);
+		_exit(verdict);
+	}
+	waitpid(child, &status, 0);
+	tally->trials[trouble]++;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) >= TRIAL_FAILED) {
+		lives->outcome.kind = "trouble";
+		fprintf(lives->to, "seed %llu: trouble: before life %u, %s\n", (unsigned long long)lives->config.seed,
+		        number, WIFEXITED(status) ? "see above" : "it died of it");
+		return false;
+	}
+	tally->harmless[trouble] += WEXITSTATUS(status) == TRIAL_HARMLESS;
+	tally->detected[trouble] += WEXITSTATUS(status) == TRIAL_DETECTED;
+	tally->by_check_alone[trouble] += WEXITSTATUS(status) == TRIAL_CHECKED;
+	return true;
+}
+
+static bool try_troubles(struct lives *lives, uint32_t number)
+{
+	bool lies = lives->config.trouble == TROUBLE_LIES, flips = lives->config.trouble == TROUBLE_FLIPS;
+	int trials = lies ? 1 : 8;
+	if (!lies && !(flips && lives->has_told && !lives->was_cut))
+		return true;
+	for (int i = 0; i < trials; i++) {
+		(void)draw(lives, 2); /* or they would be alike */
+		if (!try_trouble(lives, number))
+			return false;
+	}
+	return true;
 }
 
 /* ---- a seed ------------------------------------------------------------------------------- */
@@ -438,10 +673,12 @@ struct outcome run_lives(uint64_t seed, const struct command_index *index, struc
 		config_print(&lives.config, to);
 	lives.disk = sim_disk_new(DISK_BYTES);
 	lives.keeper = keeper_new();
-	sim_disk_set_faults(lives.disk, &(struct sim_disk_faults){.delay_ns = lives.config.disk_delay_ns});
+	struct sim_disk_faults faults = usual_faults(&lives);
+	sim_disk_set_faults(lives.disk, &faults);
 	/* The last one only looks at what the others have left. */
 	for (uint32_t number = 1; number <= lives.config.n_lives + 1; number++)
-		if (!play_life(&lives, number) || (draw(&lives, 3) == 0 && !is_sound(&lives)))
+		if (!try_troubles(&lives, number) || !play_life(&lives, number) ||
+		    (draw(&lives, 3) == 0 && !is_sound(&lives, true)))
 			break;
 	if (lives.outcome.kind && !loud)
 		config_print(&lives.config, to);
@@ -467,10 +704,12 @@ void tally_print(const struct tally *tally, FILE *to)
 		fprintf(to, "%s%llu in %s", moment ? ", " : "", (unsigned long long)tally->crashes[moment],
 		        moment_names[moment]);
 	fprintf(to,
-	        "), %llu kills, %llu orderly ends, %llu checks of the disk; %llu commits checked, %llu searches given "
+	        "), %llu kills, %llu orderly ends, %llu starts refused, %llu checks of the disk; %llu commits checked, "
+	        "%llu searches given "
 	        "up\n",
-	        (unsigned long long)tally->kills, (unsigned long long)tally->stops, (unsigned long long)tally->checks,
-	        (unsigned long long)tally->commits, (unsigned long long)tally->too_hard);
+	        (unsigned long long)tally->kills, (unsigned long long)tally->stops, (unsigned long long)tally->refused,
+	        (unsigned long long)tally->checks, (unsigned long long)tally->commits,
+	        (unsigned long long)tally->too_hard);
 	const struct sim_disk_counts *d = &tally->disk;
 	fprintf(to,
 	        "disk: %llu operations (%llu writes, %llu durable, %llu syncs, %llu changes of names), %llu done out "
@@ -483,4 +722,16 @@ void tally_print(const struct tally *tally, FILE *to)
 	        (unsigned long long)d->sectors_kept, (unsigned long long)d->sectors_lost,
 	        (unsigned long long)d->sectors_torn, (unsigned long long)d->sectors_garbled,
 	        (unsigned long long)d->in_flight, (unsigned long long)d->changes_undone);
+	fprintf(to,
+	        "trouble: %llu reads, %llu writes, %llu syncs, %llu changes of names failed, %llu short reads, %llu "
+	        "short "
+	        "writes, %llu without room, %llu slow\n",
+	        (unsigned long long)d->read_fails, (unsigned long long)d->write_fails,
+	        (unsigned long long)d->sync_fails, (unsigned long long)d->name_fails, (unsigned long long)d->read_short,
+	        (unsigned long long)d->write_short, (unsigned long long)d->full, (unsigned long long)d->slow);
+	for (int trouble = TROUBLE_LIES; trouble < TROUBLES; trouble++)
+		fprintf(to, "%s: %llu tried, %llu harmless, %llu refused by the next start, %llu seen by check alone\n",
+		        trouble == TROUBLE_LIES ? "lies" : "changed bits", (unsigned long long)tally->trials[trouble],
+		        (unsigned long long)tally->harmless[trouble], (unsigned long long)tally->detected[trouble],
+		        (unsigned long long)tally->by_check_alone[trouble]);
 }

@@ -7,10 +7,15 @@
  *           What lies on the disk is what `orbit check` takes for sound.
  * Steered   Crashes fall at a number of events of the disk that is drawn from what former lives took, or a few events
  *           after something rare has begun: the start's manifest, images, a change of the manifest, the end.
+ * Trouble   In seeds of their own the disk fails, or is full, or slow, in some lives: commands are refused or left in
+ *           doubt, a start may be refused, but nothing acknowledged is lost. And where writes are lost or go astray,
+ *           or bits change, the next start knows what was true, or refuses, and so does `orbit check`: this is
+ *           tried on copies of the disk, in processes of their own.
  */
 #pragma once
 
 #include "engine/io/sim_disk.h"
+#include "tests/sim/config.h"
 #include "tests/sim/run.h"
 #include "tests/sim/world.h"
 
@@ -20,6 +25,9 @@ struct tally {
 	uint64_t crashes[MOMENTS];
 	uint64_t commits; /* acknowledged commands that were compared with what a later life found */
 	uint64_t too_hard;
+	uint64_t refused; /* starts, for the disk had failed */
+	/* Trials: what a lie or a changed bit led to. */
+	uint64_t trials[TROUBLES], harmless[TROUBLES], detected[TROUBLES], by_check_alone[TROUBLES];
 	struct sim_disk_counts disk;
 };
 

@@ -66,6 +66,10 @@ bool run_goes_on(struct run *run)
 		run_fail(run, "reply", clients_failure(run->clients));
 		return false;
 	}
+	if (world_refused(run->world) && run->may_be_refused) {
+		run->is_refused = run->is_over = true;
+		return false;
+	}
 	if (world_refused(run->world)) {
 		run_fail(run, "refused", world_refused(run->world));
 		return false;

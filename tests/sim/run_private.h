@@ -13,9 +13,10 @@ struct run {
 	struct world *world;
 	struct clients *clients;
 	struct outcome outcome;
-	bool has_drained;               /* in the middle of the work */
-	bool is_over;                   /* the process was killed */
-	void (*watch)(struct run *run); /* before each step; NULL: nobody does */
+	bool has_drained;                /* in the middle of the work */
+	bool is_over;                    /* the process was killed */
+	bool may_be_refused, is_refused; /* the data directory */
+	void (*watch)(struct run *run);  /* before each step; NULL: nobody does */
 	FILE *to;
 };
 
