@@ -135,6 +135,8 @@ static int write_keys(struct image_part *part, uint16_t partition, uint64_t numb
 	uint32_t spaces[DATABASES];
 	memcpy(spaces, shard->keyspace_of_db, sizeof(spaces));
 	qsort(spaces, DATABASES, sizeof(spaces[0]), by_id);
+	/* Not from where the image says that it began: by then a keyspace may have got another id, whose keys it lacks.
+	 */
 	*made = (struct image_made){.partition = partition, .from_lsn = lsn_of_log(part) + 1};
 	if (is_empty(shard, partition, spaces))
 		return 0;
@@ -144,7 +146,6 @@ static int write_keys(struct image_part *part, uint16_t partition, uint64_t numb
 	if (result < 0)
 		return result;
 	made->number = number;
-	made->from_lsn = written.begin_lsn;
 	part->raw_bytes += written.raw_bytes;
 	return 0;
 }
@@ -182,7 +183,6 @@ static int write_rows(struct image_part *part, uint64_t number, struct image_mad
 	if (result < 0)
 		return result;
 	made->number = number;
-	made->from_lsn = written.begin_lsn;
 	return 0;
 }
 

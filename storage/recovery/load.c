@@ -179,9 +179,7 @@ static bool apply_row(struct load_share *share, const struct record *record)
 static bool is_covered(const struct load_share *share, uint16_t partition, const struct record *record)
 {
 	struct record_body body;
-	if (record->lsn < share->images[partition].begin_lsn)
-		return true;
-	const struct image_cover *cover = share->images[partition].cover;
+	const struct image_cover *cover = share->covers[partition];
 	if (!cover || partition == PARTITION_SYSTEM || !record_parse(record, &body))
 		return false;
 	uint64_t position = key_position(key_hash(share->load->superblock->hash_seed, body.key));
@@ -282,8 +280,7 @@ static void read_image(struct load_share *share, uint16_t partition, struct imag
 		fault(&share->faults, "%s", why);
 		return;
 	}
-	share->images[partition].begin_lsn = image_begin_lsn(reader);
-	share->images[partition].cover = image_take_cover(reader);
+	share->covers[partition] = image_take_cover(reader);
 	progress_add(&share->load->n_images, 1);
 }
 
@@ -361,7 +358,7 @@ static void share_free(struct load_share *share)
 	if (!share)
 		return;
 	for (uint32_t i = 0; i < PARTITIONS_ALL; i++)
-		image_cover_free(share->images[i].cover);
+		image_cover_free(share->covers[i]);
 	memory_free(share->spaces);
 	memory_free(share);
 }

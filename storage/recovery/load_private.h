@@ -14,13 +14,10 @@ struct load_share {
 	struct keyspace_names names; /* as far as they are known here */
 	uint32_t *spaces;            /* keyspaces that have keys here */
 	uint32_t n_spaces, spaces_room;
-	uint32_t last_space; /* the last one asked about, */
-	bool last_dead;      /* and what was said */
-	struct {
-		struct image_cover *cover; /* NULL: no image, or one that could not be read to its end */
-		uint64_t begin_lsn;
-	} images[PARTITIONS_ALL];
-	uint32_t work; /* since the fiber last let others run */
+	uint32_t last_space;                        /* the last one asked about, */
+	bool last_dead;                             /* and what was said */
+	struct image_cover *covers[PARTITIONS_ALL]; /* NULL: no image, or one that could not be read to its end */
+	uint32_t work;                              /* since the fiber last let others run */
 };
 
 /* Records on their way to the core that owns them, packed one behind the other. `size` is a multiple of 8. */

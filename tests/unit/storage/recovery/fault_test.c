@@ -30,7 +30,7 @@ static void heal(struct sim_disk *disk)
 static int image_of(struct house *house)
 {
 	int result;
-	cr_assert(house_run(house, do_image, &result));
+	must(house_run(house, do_image, &result));
 	return result;
 }
 
@@ -95,19 +95,19 @@ static void live_with_failing_logs(struct sim_disk *disk, struct model *model)
 {
 	struct house house = {0};
 	uint32_t n = 30;
-	cr_assert(house_open(&house, disk, model, 3, 7 + model->lives), "%s", house.why);
+	must(house_open(&house, disk, model, 3, 7 + model->lives), "%s", house.why);
 	house_verify(&house);
-	cr_assert(house_run(&house, do_write, &n));
+	must(house_run(&house, do_write, &n));
 	fail_in(disk, "log/");
-	cr_assert(house_run(&house, do_write, &n));
-	cr_assert_gt(house.clients_stopped, 0);
-	cr_assert(house_run(&house, house_shut, NULL));
+	must(house_run(&house, do_write, &n));
+	must(house.clients_stopped > 0);
+	must(house_run(&house, house_shut, NULL));
 }
 
 static void live_on(struct sim_disk *disk, struct model *model)
 {
 	struct house house = {0};
-	cr_assert(house_open(&house, disk, model, 2, 7), "%s", house.why);
+	must(house_open(&house, disk, model, 2, 7), "%s", house.why);
 	house_verify(&house);
 	house_close(&house);
 }
@@ -130,13 +130,13 @@ static void live_with_one_failing_log(struct sim_disk *disk, struct model *model
 {
 	struct house house = {0};
 	uint32_t n = 20;
-	cr_assert(house_open(&house, disk, model, 3, 7 + model->lives), "%s", house.why);
+	must(house_open(&house, disk, model, 3, 7 + model->lives), "%s", house.why);
 	house_verify(&house);
-	cr_assert(house_run(&house, do_write, &n));
+	must(house_run(&house, do_write, &n));
 	log_stop(journal_log(house.cores[1 + model->lives % 2].core->shard->journal));
-	cr_assert(house_run(&house, do_write, &n));
-	cr_assert_lt(image_of(&house), 0);
-	cr_assert(house_run(&house, house_shut, NULL));
+	must(house_run(&house, do_write, &n));
+	must(image_of(&house) < 0);
+	must(house_run(&house, house_shut, NULL));
 }
 
 Test(fault, one_log_of_several)

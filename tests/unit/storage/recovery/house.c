@@ -12,7 +12,6 @@
 #include "storage/keyspace/keyspace.h"
 #include "storage/locks/locks.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -30,7 +29,7 @@ uint64_t chance(uint64_t *random, uint64_t n)
 void *model_share(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	cr_assert_neq(memory, MAP_FAILED);
+	must(memory != MAP_FAILED);
 	return memory;
 }
 
@@ -108,7 +107,7 @@ bool house_run(struct house *house, void (*work)(struct house *house, void *arg)
 	fiber_start(house->cores[0].core, telling_main, telling);
 	while (!telling->done)
 		if (!house_step(house)) {
-			cr_assert(sim_disk_has_crashed(house->disk), "all wait for what never comes");
+			must(sim_disk_has_crashed(house->disk), "all wait for what never comes");
 			return false;
 		}
 	memory_free(telling);
@@ -119,7 +118,7 @@ static void do_begin(struct house *house, void *arg)
 {
 	struct core *core = house->cores[0].core;
 	int result = dir_make(core, house->options.directory);
-	cr_assert(result == 0 || result == -EEXIST);
+	must(result == 0 || result == -EEXIST);
 	house->store = store_begin(core, &house->options, house->why, sizeof(house->why));
 }
 
@@ -194,7 +193,7 @@ void house_shut(struct house *house, void *arg) { store_close(house->cores[0].co
 
 void house_close(struct house *house)
 {
-	cr_assert(house_run(house, house_shut, NULL));
+	must(house_run(house, house_shut, NULL));
 	store_free(house->store);
 	unmake_cores(house);
 }
@@ -589,7 +588,7 @@ void house_flush(struct house *house)
 	for (uint32_t db = 0; db < DATABASES; db++)
 		house->names.of_db[db] = house->names.next_id++;
 	house->model->flush_asked = true;
-	cr_assert_eq(store_name_keyspaces(core, house->store, &house->names), 0);
+	must(store_name_keyspaces(core, house->store, &house->names) == 0);
 	for (uint32_t k = 0; k < HOUSE_KEYS; k++)
 		house->model->keys[k].acked.exists = false;
 	house->model->flush_asked = false;
@@ -641,9 +640,9 @@ static enum found judge_key(struct house *house, uint32_t k)
 	struct key_model *key = &house->model->keys[k];
 	struct object *object = object_of_number(house, k);
 	bool old = is_in_state(object, &key->acked), new = key->is_asked &&is_in_state(object, &key->asked);
-	cr_assert(old || new, "key %u of db %u: %s; acknowledged: %d (%u bytes)%s", k, key->db,
-	          object ? "is there in another state" : "is lost", key->acked.exists, key->acked.length,
-	          key->is_asked ? ", another was asked for" : "");
+	must(old || new, "key %u of db %u: %s; acknowledged: %d (%u bytes)%s", k, key->db,
+	     object ? "is there in another state" : "is lost", key->acked.exists, key->acked.length,
+	     key->is_asked ? ", another was asked for" : "");
 	return old && new ? FOUND_EITHER : new ? FOUND_NEW : FOUND_OLD;
 }
 
@@ -654,8 +653,8 @@ static void judge_together(struct house *house, const enum found *found, uint32_
 	for (uint32_t other = 0; other < k; other++) {
 		if (!keys[other].is_asked || !keys[k].tx || keys[other].tx != keys[k].tx)
 			continue;
-		cr_assert(found[other] == FOUND_EITHER || found[k] == FOUND_EITHER || found[other] == found[k],
-		          "transaction %u is there by half: keys %u and %u", keys[k].tx, other, k);
+		must(found[other] == FOUND_EITHER || found[k] == FOUND_EITHER || found[other] == found[k],
+		     "transaction %u is there by half: keys %u and %u", keys[k].tx, other, k);
 	}
 }
 
@@ -688,8 +687,8 @@ void house_verify(struct house *house)
 		key->tx = 0;
 		n += key->acked.exists;
 	}
-	cr_assert_eq(keys_there(house), n, "there are %lu keys, and should be %lu", (unsigned long)keys_there(house),
-	             (unsigned long)n);
+	must(keys_there(house) == n, "there are %lu keys, and should be %lu", (unsigned long)keys_there(house),
+	     (unsigned long)n);
 }
 
 /* ---- looking ------------------------------------------------------------------------------- */
@@ -712,7 +711,7 @@ static bool look_dump(struct core *core, struct look *look) { return check_dump(
 
 static bool look_salvage(struct core *core, struct look *look)
 {
-	cr_assert_eq(dir_make(core, look->into), 0);
+	must(dir_make(core, look->into) == 0);
 	return check_salvage(core, look->directory, look->into, &look->out);
 }
 

@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 enum { HOUSE_KEYS = 240, HOUSE_CLIENTS = 4, HOUSE_CORES_MAX = 4 };
 
@@ -60,6 +62,17 @@ struct house {
 };
 
 void *model_share(size_t size); /* zeroed memory that a child process shares */
+/* As cr_assert(), in a child process too, which Criterion does not listen to. */
+#define must(condition, ...)                                                            \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+			fprintf(stderr, "  " __VA_ARGS__);                              \
+			fputc('\n', stderr);                                            \
+			abort();                                                        \
+		}                                                                       \
+	} while (0)
+
 struct model *model_new(uint64_t seed);
 uint64_t chance(uint64_t *random, uint64_t n);
 

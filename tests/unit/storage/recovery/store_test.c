@@ -78,6 +78,38 @@ Test(store, begins_any_number_of_eras)
 	sim_disk_free(disk);
 }
 
+static void do_flush_beside_image(struct house *house, void *arg)
+{
+	struct core *core = house->cores[0].core;
+	struct store_facts facts;
+	house_write(house, 25);
+	cr_assert(store_image_start(core, house->store));
+	fiber_sleep(core, chance(&house->random, 300000000));
+	house_flush(house);
+	house_write(house, 25);
+	do {
+		fiber_sleep(core, 10000000);
+		store_facts(house->store, &facts);
+	} while (facts.image_running);
+}
+
+/* A database gets another keyspace just when an image of its partition is begun. */
+Test(store, images_what_follows_a_flush)
+{
+	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
+	struct model *model = model_new(1);
+	struct house house = {0};
+	sim_disk_set_faults(disk, &(struct sim_disk_faults){
+	                                  .delay_ns = 100000, .slow = 500, .slow_ns = 20000000, .where = "image/"});
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		cr_assert(house_open(&house, disk, model, 2, seed), "%s", house.why);
+		house_verify(&house);
+		cr_assert(house_run(&house, do_flush_beside_image, NULL));
+		house_close(&house);
+	}
+	sim_disk_free(disk);
+}
+
 static void never(struct shard *shard, struct lock_waiter *waiter) { cr_assert(false, "it was free"); }
 
 static void lock_it(struct core *there, void *arg)
