@@ -319,10 +319,12 @@ static inline void execute(struct exec *exec)
 }
 
 void call_execute(struct core *core, struct shard *shard, const struct client_view *client, struct session *session,
-		  const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply)
+		  const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply,
+		  bool admitted)
 {
 	struct exec exec = {.core = core, .shard = shard, .client = client, .session = session, .command = command,
-			    .argv = argv, .argc = argc, .reply = reply, .guarded = shard_is_guarded(shard)};
+			    .argv = argv, .argc = argc, .reply = reply,
+			    .guarded = !admitted && shard_is_guarded(shard)};
 	uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
 	int n = keys_positions(command, argv, argc, room, ROUND_KEYS_INLINE, &at, &owned);
 	if (n > 0)
@@ -871,7 +873,7 @@ static void run_waiting(struct core *core, const struct client_view *client, str
 {
 	const struct command *command = call->command;
 	struct reply_mark mark = reply_mark(reply);
-	call_execute(core, core->shard, client, session, command, argv, call->argc, reply);
+	call_execute(core, core->shard, client, session, command, argv, call->argc, reply, false);
 	if (!(command->flags & COMMAND_READ) || command->keys.first > 0 || !client->waits)
 		return;
 	enum err err = unit_wait_everywhere(core);
@@ -991,7 +993,7 @@ static bool run_last(struct round *round)
 	if (call->kind == CALL_HERE) {
 		struct client_view client = session_view(session);
 		core->shard->now_ms = client.now_ms;
-		call_execute(core, core->shard, &client, session, call->command, argv, call->argc, reply);
+		call_execute(core, core->shard, &client, session, call->command, argv, call->argc, reply, false);
 	} else if (call->kind == CALL_QUEUE) {
 		transaction_queue(session, call->command, argv, call->argc, reply);
 	} else {

@@ -131,9 +131,11 @@ void reply_take_back(struct core *core, struct reply *reply, struct reply_mark m
 /* Forgets the calls of a round of which nothing has run. */
 void round_cancel(struct round *round);
 
-/* Runs one call here as the client sees it, whatever locks say. */
+/* Runs one call here as the client sees it, whatever locks say. `admitted`: call_admit() was asked before, as for the
+ * parts of what happens whole or not at all. */
 void call_execute(struct core *core, struct shard *shard, const struct client_view *client, struct session *session,
-		  const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply);
+		  const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply,
+		  bool admitted);
 
 /* The view of a client on a shard: its database under this shard's id. */
 struct client_view view_on_shard(const struct client_view *client, const struct shard *shard);

@@ -225,6 +225,7 @@ struct spread {
 	bool all_databases;
 	const struct command *command;
 	struct unit *unit;
+	bool admitted; /* before */
 	_Atomic(enum err) refused; /* a shard has no memory or no log; written by any core, read after all */
 	struct lockset *changes; /* where the scratch shard's hook looks keys up */
 };
@@ -250,7 +251,7 @@ static void fetch_part(struct core *there, struct part *part)
 	struct spread *spread = part->arg;
 	struct shard *shard = there->shard;
 	shard->now_ms = spread->client->now_ms;
-	enum err err = call_admit(shard, spread->command->flags);
+	enum err err = spread->admitted ? OK : call_admit(shard, spread->command->flags);
 	if (err != OK)
 		spread->refused = err;
 	unit_join(there, spread->unit);
@@ -377,10 +378,10 @@ static void lockset_of(struct lockset *set, struct core *core, const struct comm
 
 static void execute_on(struct core *core, struct lockset *set, const struct client_view *client,
 		       const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply,
-		       struct unit *unit)
+		       struct unit *unit, bool admitted)
 {
 	struct shard *scratch = core->commands->rounds->scratch;
-	struct spread spread = {.client = client, .command = command, .changes = set, .unit = unit,
+	struct spread spread = {.client = client, .command = command, .changes = set, .unit = unit, .admitted = admitted,
 				.all_databases = command->flags & COMMAND_OTHER_DB};
 	lockset_prepare(set);
 	lockset_each(core, set, fetch_part, &spread);
@@ -397,7 +398,7 @@ static void execute_on(struct core *core, struct lockset *set, const struct clie
 	struct client_view view = view_on_shard(client, scratch);
 	struct buf *loans = reply->loans;
 	reply->loans = NULL; /* values here are gone in a moment: copy them */
-	call_execute(core, scratch, &view, NULL, command, argv, argc, reply);
+	call_execute(core, scratch, &view, NULL, command, argv, argc, reply, true);
 	reply->loans = loans;
 	count_hits(core, scratch);
 	if (scratch_unload(scratch, set))
@@ -409,7 +410,7 @@ void spread_execute(struct core *core, const struct client_view *client, const s
 {
 	struct lockset set = {0};
 	lockset_of(&set, core, command, argv, argc);
-	execute_on(core, &set, client, command, argv, argc, reply, unit);
+	execute_on(core, &set, client, command, argv, argc, reply, unit, true);
 	lockset_fini(&set);
 }
 
@@ -423,7 +424,7 @@ void spread_run(struct core *core, const struct client_view *client, const struc
 	lockset_of(&set, core, command, argv, argc);
 	lockset_lock(core, &set);
 	metric_add(core, METRIC_COMMANDS_SPREAD, 1);
-	execute_on(core, &set, client, command, argv, argc, reply, &unit);
+	execute_on(core, &set, client, command, argv, argc, reply, &unit, false);
 	enum err err = unit_commit(&unit);
 	lockset_release(core, &set);
 	if (unlikely(err != OK)) {

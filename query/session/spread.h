@@ -40,7 +40,8 @@ void lockset_lock(struct core *core, struct lockset *set);    /* waits */
 void lockset_release(struct core *core, struct lockset *set); /* waits for the last */
 void lockset_fini(struct lockset *set);
 
-/* Runs a command whose keys are all in the locked set. Says its reply. What it changes belongs to `unit`. */
+/* Runs a command whose keys are all in the locked set, and that was admitted. Says its reply. What it changes belongs to
+ * `unit`. */
 void spread_execute(struct core *core, const struct client_view *client, const struct command *command,
 		    const struct slice *argv, uint32_t argc, struct reply *reply, struct unit *unit);
 

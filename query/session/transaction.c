@@ -363,7 +363,7 @@ static void run_there(struct core *there, void *arg)
 	there->shard->now_ms = view.now_ms;
 	unit_join(there, call->unit);
 	call_execute(there, there->shard, &view, NULL, call->queued->command, call->queued->argv, call->queued->argc,
-		     call->reply);
+		     call->reply, true);
 	unit_leave(there, call->unit);
 }
 
@@ -392,7 +392,8 @@ static void run_queued(struct core *core, struct session *session, const struct 
 		       (queued->command->keys.first > 0 || queued->command->flags & COMMAND_MOVABLE_KEYS);
 	if (!on_keys) {
 		core->shard->now_ms = client.now_ms;
-		call_execute(core, core->shard, &client, session, queued->command, queued->argv, queued->argc, reply);
+		call_execute(core, core->shard, &client, session, queued->command, queued->argv, queued->argc, reply,
+			     true);
 		return;
 	}
 	int to = core_of_call(core, queued);

@@ -1,4 +1,5 @@
 """Disks that misbehave: a small file system of its own, and system calls that fail or take long."""
+import contextlib
 import os
 import shutil
 import subprocess
@@ -45,11 +46,13 @@ class SmallDisk:
 
     def load_ballast(self, size):
         """Takes room away."""
-        with open(self._ballast(), "wb") as f:
-            os.posix_fallocate(f.fileno(), 0, size)
+        with open(self._ballast(), "wb") as f, contextlib.suppress(OSError):
+            if size > 0:
+                os.posix_fallocate(f.fileno(), 0, size)
 
     def drop_ballast(self):
-        os.unlink(self._ballast())
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._ballast())
 
     def close(self):
         subprocess.run(["umount", self.path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
