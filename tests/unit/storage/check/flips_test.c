@@ -1,13 +1,14 @@
 /* Single bits of a data directory, flipped at random: none that matters goes unnoticed, none is served.
  *
- *   sound directory --flip--> check: must tell  --sometimes--> a server: must refuse, or serve what was there --flip
- * back-->
+ *   sound directory --flip--> check: must tell --sometimes--> a server: must refuse, or serve what was there --> flip
+ * back
  *
  * What matters is told here from the bytes alone, not by the code under test: all of images and superblocks, the copies
  * of manifests, and of a segment that counts both heads and the frames, one behind the other, up to the first place
  * where none of this use of the file begins. What lies behind that, between the copies of a manifest, and in spare
  * segments belongs to nothing. Where a crash may have cut as well, a remark is enough: a copy of a manifest, a head of
- * the last segment, the last frame of a log, behind which nothing says that it was durable.
+ * a segment with which a log ended, now or at an earlier stop, and the last frame of a log, behind which nothing says
+ * that it was durable.
  *
  * ORBIT_FLIPS in the environment says how many; the line at the end counts them by place and outcome. */
 #include "tests/unit/storage/recovery/house.h"
@@ -44,9 +45,9 @@ static const enum outcome worst_allowed[PLACES] = {
 struct file {
 	char path[64];
 	uint64_t size;
-	uint64_t frames_end; /* of a segment that counts; 0: of another */
-	uint64_t last_frame; /* where its last frame begins */
-	bool is_last;        /* of its log */
+	uint64_t frames_end;            /* of a segment that counts; 0: of another */
+	uint64_t last_frame;            /* where its last frame begins */
+	bool is_last, is_last_of_start; /* of its log, and what was written of it between two starts */
 };
 
 struct subject {
@@ -124,12 +125,14 @@ static void measure_segment(struct subject *subject, struct file *file, const ch
 		file->last_frame = file->frames_end;
 		file->frames_end += frame.length;
 	}
-	file->is_last = true;
+	file->is_last = file->is_last_of_start = true;
 	for (uint32_t i = 0; i < subject->n; i++) {
 		struct segment_head other = head_of(subject, &subject->files[i]);
-		if (strstr(subject->files[i].path, "log/") && other.magic == SEGMENT_MAGIC && other.log == head.log &&
-		    other.place > head.place && strstr(dump, strstr(subject->files[i].path, "log/")))
-			file->is_last = false;
+		if (!strstr(subject->files[i].path, "log/") || other.magic != SEGMENT_MAGIC || other.log != head.log ||
+		    other.place <= head.place || !strstr(dump, strstr(subject->files[i].path, "log/")))
+			continue;
+		file->is_last = false;
+		file->is_last_of_start &= other.epoch != head.epoch;
 	}
 }
 
@@ -156,7 +159,7 @@ static enum place place_of(const struct file *file, uint64_t at)
 	if (!file->frames_end)
 		return SPARE;
 	if (at < SEGMENT_FRAMES_AT)
-		return file->is_last ? LAST_HEAD : HEAD;
+		return file->is_last_of_start ? LAST_HEAD : HEAD;
 	if (at >= file->frames_end)
 		return UNUSED;
 	return file->is_last && at >= file->last_frame ? LAST_FRAME : FRAME;
