@@ -152,7 +152,8 @@ static void run_in_fiber(void *arg)
 	struct client_view view = session_view(session);
 	session->last_command = command;
 	if (command)
-		call_execute(session->core, session->core->shard, &view, session, command, argv, argc, &reply);
+		call_execute(session->core, session->core->shard, &view, session, command, argv, argc, &reply,
+			     false);
 	client->answered = true;
 }
 
