@@ -190,6 +190,8 @@ def test_everything_is_there_after_kill_stop_and_other_cores(server):
                 house.restart(cores=cores)
             same(before, contents(house.server))
             with house.server.connect() as c:
+                if turn == 0:
+                    must(c, "DEL", "big:20", "big:5242880")
                 if turn == 1:
                     assert c("SAVE") == "OK"
                 if turn == 3:
