@@ -43,7 +43,8 @@ struct segment_head {
 };
 
 enum frame_flags {
-	FRAME_CLOSING = 1, /* no records: says that all before it is durable */
+	FRAME_CLOSING = 1, /* no records: says that all before it is durable; what is not whole now never will be */
+	FRAME_COPIED = 2,  /* of the epoch before, written once more at the beginning of the next */
 };
 
 struct frame_header {

@@ -17,6 +17,7 @@
 #include "engine/log/log.h"
 #include "engine/memory/memory.h"
 #include "storage/log/frame_private.h"
+#include "storage/log/reader.h"
 #include "storage/log/segment_private.h"
 
 #include <errno.h>
@@ -717,10 +718,8 @@ static struct log *log_new(struct core *core, const struct log_start *start)
 	                    .written_lsn = start->next_lsn - 1,
 	                    .durable_lsn = start->next_lsn - 1,
 	                    .attested_lsn = start->next_lsn - 1,
-	                    .chain = start->chain,
 	                    .epoch = start->epoch,
-	                    .generation = start->next_generation - 1,
-	                    .place = start->place,
+	                    .generation = start->next_generation, /* of what may be copied; the next is greater */
 	                    .gather.run = on_gathered,
 	                    .sync.run = on_sync_due,
 	                    .idle.run = on_idle,
@@ -730,18 +729,40 @@ static struct log *log_new(struct core *core, const struct log_start *start)
 	list_init(&log->waiters);
 	list_init(&log->holds);
 	list_init(&log->kept);
+	segment_pool_init(&log->pool, core, start->directory, start->segment_size, start->next_number,
+	                  start->number_step, start->spare);
+	log->pool.stopped = pool_stopped;
+	return log;
+}
+
+/* On a full disk what nobody needs makes room. */
+static int secure_end(struct log *log, const struct log_start *start, struct log_end *end)
+{
+	if (!start->segments || start->segments->n == 0)
+		return 0;
+	for (int tries = 0;; tries++) {
+		int result = log_secure(log->core, start->directory, start->segments, end, start->epoch,
+		                        segment_pool_number(&log->pool), log->generation);
+		if (result != -ENOSPC || tries > 0)
+			return result;
+		segment_pool_clear(&log->pool);
+	}
+}
+
+/* Takes over what there is, its end made sure of. */
+static int go_on_from(struct log *log, const struct log_start *start)
+{
+	struct log_end end = {.next_lsn = start->next_lsn, .place = start->place, .chain = start->chain};
+	int result = secure_end(log, start, &end);
+	log->place = end.place;
+	log->chain = end.chain;
 	for (uint32_t i = 0; start->segments && i < start->segments->n; i++) {
 		const struct segment_info *info = &start->segments->all[i];
 		add_segment(log, (struct segment){.number = info->number,
 		                                  .size = info->size,
 		                                  .first_lsn = info->head.first_lsn});
 	}
-	segment_pool_init(&log->pool, core, start->directory, start->segment_size, start->next_number,
-	                  start->number_step, start->spare);
-	log->pool.stopped = pool_stopped;
-	segment_list_free(start->segments);
-	segment_list_free(start->spare);
-	return log;
+	return result == 0 ? segment_pool_open(&log->pool) : result;
 }
 
 struct log *log_open(struct core *core, const struct log_start *start, int *error)
@@ -749,7 +770,9 @@ struct log *log_open(struct core *core, const struct log_start *start, int *erro
 	assert(start->segment_size % LOG_BLOCK == 0);
 	assert(start->segment_size > SEGMENT_FRAMES_AT);
 	struct log *log = log_new(core, start);
-	int result = segment_pool_open(&log->pool);
+	int result = go_on_from(log, start);
+	segment_list_free(start->segments);
+	segment_list_free(start->spare);
 	if (result < 0) {
 		*error = result;
 		log_free(log);

@@ -106,6 +106,13 @@ static int clean(struct segment_pool *pool, struct segment_file *file)
 	return result < 0 ? result : write_zeros(pool, file, size, 0);
 }
 
+uint64_t segment_pool_number(struct segment_pool *pool)
+{
+	uint64_t number = pool->next_number;
+	pool->next_number += pool->number_step;
+	return number;
+}
+
 static void put_ready(struct segment_pool *pool, struct segment_file *file)
 {
 	list_push_back(&pool->ready, &file->link);
@@ -138,8 +145,7 @@ static int make_from_spare(struct segment_pool *pool)
 /* The number of one that failed is not tried again: its name may be lost though a later sync succeeds. */
 static int make_new(struct segment_pool *pool)
 {
-	struct segment_file *file = segment_file_new(pool->next_number, 0);
-	pool->next_number += pool->number_step;
+	struct segment_file *file = segment_file_new(segment_pool_number(pool), 0);
 	int result = create(pool, file);
 	if (result < 0) {
 		give_up(pool, file);
@@ -274,6 +280,12 @@ static int open_first(struct segment_pool *pool)
 	return result;
 }
 
+void segment_pool_clear(struct segment_pool *pool)
+{
+	while (!list_empty(&pool->surplus))
+		remove_one(pool);
+}
+
 /* On a full disk what nobody needs makes room; what could not be made is not such a thing. */
 int segment_pool_open(struct segment_pool *pool)
 {
@@ -282,8 +294,7 @@ int segment_pool_open(struct segment_pool *pool)
 		int result = open_first(pool);
 		if (result != -ENOSPC || !has_surplus)
 			return result;
-		while (!list_empty(&pool->surplus))
-			remove_one(pool);
+		segment_pool_clear(pool);
 	}
 }
 

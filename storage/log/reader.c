@@ -32,15 +32,12 @@ struct log_reader {
 	uint64_t at;         /* of the next frame */
 	struct window window;
 	struct assembly assembly;
+	bool new_epoch;     /* no frame of it was read yet */
 	struct log_end end; /* where what was read so far ends: next_lsn and chain are what comes next */
 	struct buf tail;    /* of struct tail_frame: those of this segment that no later one vouches for */
 	struct frame_header frame;
 	uint64_t frame_number, frame_offset;
 	struct buf why;
-};
-
-struct tail_frame {
-	uint64_t at, last_lsn;
 };
 
 /* ---- words for people ---------------------------------------------------------------------- */
@@ -260,9 +257,8 @@ static enum log_read enter(struct log_reader *reader, uint32_t i, const struct s
 {
 	const struct segment_head *head = &segment(reader, i)->head;
 	segment_close(reader);
-	reader->tail.len = 0;
 	if (before && head->epoch > before->epoch)
-		assembly_break(&reader->assembly, false); /* what was incomplete stays so */
+		reader->new_epoch = true;
 	reader->i = i;
 	reader->at = SEGMENT_FRAMES_AT;
 	const char *what = head_fault(reader, head, before);
@@ -323,21 +319,16 @@ void log_reader_free(struct log_reader *reader)
 	window_fini(&reader->window);
 	memory_free(reader->directory);
 	buf_fini(&reader->why);
-	buf_fini(&reader->tail);
 	memory_free(reader);
 }
 
-static void note_tail(struct log_reader *reader)
+/* What is not whole stays so: after a crash, unless its end was copied; and where all that there was had been written.
+ */
+static bool breaks_off(struct log_reader *reader, const struct frame_header *header)
 {
-	const struct frame_header *header = &reader->frame;
-	struct tail_frame last = {.at = reader->at, .last_lsn = header->first_lsn + header->n_records - 1};
-	const struct tail_frame *tail = (const struct tail_frame *)(const void *)reader->tail.ptr;
-	size_t n = reader->tail.len / sizeof(last), durable = 0;
-	while (durable < n && tail[durable].last_lsn <= header->durable_lsn)
-		durable++;
-	if (durable > 0)
-		buf_drop(&reader->tail, durable * sizeof(last));
-	buf_append(&reader->tail, slice_of(&last, sizeof(last)));
+	bool after_crash = reader->new_epoch && !(header->flags & FRAME_COPIED);
+	reader->new_epoch = false;
+	return after_crash || header->flags & FRAME_CLOSING;
 }
 
 static enum log_read give_frame(struct log_reader *reader, const uint8_t *bytes, const struct record **records,
@@ -345,6 +336,8 @@ static enum log_read give_frame(struct log_reader *reader, const uint8_t *bytes,
 {
 	const struct frame_header *header = &reader->frame;
 	cleanup(buf_fini) struct buf what = {0};
+	if (breaks_off(reader, header))
+		assembly_break(&reader->assembly, false);
 	if (!assembly_add(&reader->assembly, bytes, header, &what)) {
 		begin_why(reader, reader->at);
 		buf_append(&reader->why, buf_slice(&what));
@@ -353,7 +346,6 @@ static enum log_read give_frame(struct log_reader *reader, const uint8_t *bytes,
 	}
 	reader->frame_number = segment(reader, reader->i)->number;
 	reader->frame_offset = reader->at;
-	note_tail(reader);
 	reader->at += header->length;
 	reader->end.next_lsn = header->first_lsn + header->n_records;
 	reader->end.chain = header->crc;
@@ -410,53 +402,6 @@ const struct frame_header *log_reader_frame(const struct log_reader *reader, uin
 	*number = reader->frame_number;
 	*at = reader->frame_offset;
 	return reader->end.frames > 0 ? &reader->frame : NULL;
-}
-
-/* ---- making sure of the tail ------------------------------------------------------------------------------ */
-
-static int rewrite_heads(struct log_reader *reader, int fd)
-{
-	uint8_t *heads = file_buffer_new(SEGMENT_FRAMES_AT);
-	segment_head_write(&segment(reader, reader->i)->head, heads);
-	memcpy(heads + LOG_BLOCK, heads, LOG_BLOCK);
-	int result = file_write(reader->core, fd, heads, SEGMENT_FRAMES_AT, 0, 0);
-	file_buffer_free(heads);
-	return result;
-}
-
-static int rewrite_frame(struct log_reader *reader, int fd, uint64_t at)
-{
-	struct frame_header header;
-	const uint8_t *bytes;
-	int found = find_frame(reader, at, &header, &bytes);
-	if (found <= 0)
-		return found < 0 ? found : -EIO; /* it was sound a moment ago */
-	return file_write(reader->core, fd, bytes, header.length, at, 0);
-}
-
-static int rewrite_tail(struct log_reader *reader, int fd)
-{
-	const struct tail_frame *tail = (const struct tail_frame *)(const void *)reader->tail.ptr;
-	size_t n = reader->tail.len / sizeof(*tail);
-	int result = n == 0 || tail[0].at == SEGMENT_FRAMES_AT ? rewrite_heads(reader, fd) : 0;
-	for (size_t i = 0; i < n && result == 0; i++)
-		result = rewrite_frame(reader, fd, tail[i].at);
-	return result == 0 ? file_sync(reader->core, fd) : result;
-}
-
-int log_reader_secure(struct log_reader *reader)
-{
-	char path[4096];
-	assert(reader->state == LOG_READ_END);
-	if (reader->segments->n == 0)
-		return 0;
-	segment_path(reader->directory, segment(reader, reader->i)->number, path, sizeof(path));
-	int fd = file_open(reader->core, path, IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_DIRECT, 0);
-	if (fd < 0)
-		return fd;
-	int result = rewrite_tail(reader, fd);
-	file_close(reader->core, fd);
-	return result;
 }
 
 /* ---- salvage -------------------------------------------------------------------------------------------- */

@@ -45,11 +45,6 @@ void log_reader_free(struct log_reader *reader);
  * if it is not complete at the end. */
 enum log_read log_reader_next(struct log_reader *reader, const struct record **records, uint32_t *n) must_check;
 
-/* At LOG_READ_END, before anything is built on what was read: writes what no later frame vouches for
- * once more, as it is. It may have been read from a cache whose contents a failed sync had given up,
- * and then it would be gone after the next crash though the log had gone on behind it. 0 or -errno. */
-int log_reader_secure(struct log_reader *reader) must_check;
-
 const struct log_end *log_reader_end(const struct log_reader *reader);
 const char *log_reader_why(const struct log_reader *reader); /* file, offset, what is wrong, what is lost */
 
@@ -58,3 +53,11 @@ bool log_reader_skip(struct log_reader *reader);
 
 /* The place of the last given frame, for listings: file number, offset, its header. NULL: none was given. */
 const struct frame_header *log_reader_frame(const struct log_reader *reader, uint64_t *number, uint64_t *at);
+
+/* Fiber code; before anything is built on a log that was read up to `end`. The frames that no later one vouches
+ * for may have been read from a cache, and be gone after the next crash though the log had gone on
+ * behind them. They are copied into a segment of the new `epoch`, file `number`, all of it durable; or there
+ * are none. `segments` and `end` say then where the log goes on. Nothing happens if the last segment is of that
+ * epoch already. 0 or -errno; the number is used up in any case. log_open() does this by itself. */
+int log_secure(struct core *core, const char *directory, struct segment_list *segments, struct log_end *end,
+               uint64_t epoch, uint64_t number, uint64_t generation) must_check;

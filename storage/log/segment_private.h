@@ -58,6 +58,12 @@ void segment_pool_init(struct segment_pool *pool, struct core *core, const char 
 /* Fiber code: makes the first file ready, as far as its first frames need it. 0 or -errno. */
 int segment_pool_open(struct segment_pool *pool) must_check;
 
+/* Fiber code: removes now what is to be removed. */
+void segment_pool_clear(struct segment_pool *pool);
+
+/* Of a new file; never given twice. */
+uint64_t segment_pool_number(struct segment_pool *pool);
+
 /* The next file for the log, which becomes the active one. NULL: none is ready with `bytes` of it filled. */
 struct segment_file *segment_pool_take(struct segment_pool *pool, uint64_t bytes);
 

@@ -256,15 +256,6 @@ static void tell_progress(struct replay *replay, const struct log_reader *reader
 
 static bool goes_on(const struct replay *replay) { return replay->load->salvage || replay->share->faults.n == 0; }
 
-/* What was read at the end must be there tomorrow as well. */
-static void make_sure(struct replay *replay, struct log_reader *reader)
-{
-	int result = replay->load->salvage ? 0 : log_reader_secure(reader);
-	if (result < 0)
-		fault(&replay->share->faults, "log %" PRIu32 ": its end cannot be made sure of: %s",
-		      replay->files->log.id, strerror(-result));
-}
-
 /* Reads to the end, or to damage that is not gone past. */
 static void read_records(struct replay *replay, struct log_reader *reader)
 {
@@ -272,10 +263,8 @@ static void read_records(struct replay *replay, struct log_reader *reader)
 	uint32_t n;
 	while (goes_on(replay)) {
 		enum log_read result = log_reader_next(reader, &records, &n);
-		if (result == LOG_READ_END) {
-			make_sure(replay, reader);
+		if (result == LOG_READ_END)
 			return;
-		}
 		if (result != LOG_READ_FRAME) {
 			fault(&replay->share->faults, "%s", log_reader_why(reader));
 			replay->gathering = NULL;

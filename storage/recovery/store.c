@@ -6,6 +6,7 @@
 #include "engine/log/log.h"
 #include "engine/memory/memory.h"
 #include "storage/image/image.h"
+#include "storage/log/reader.h"
 #include "storage/recovery/crew.h"
 #include "storage/recovery/load_private.h"
 #include "storage/recovery/store_private.h"
@@ -350,6 +351,29 @@ static void share_spare(const struct store *store, uint16_t core, struct segment
 		segment_list_add(out, &store->survey.spare.all[i]);
 }
 
+/* Does some core go on writing it? */
+static bool is_of_last_era(const struct store *store, const struct log_files *files)
+{
+	return files->log.era + 1 == store->manifest->next_era;
+}
+
+/* The ends of logs that nobody goes on writing, those of an era with another number of cores; this core's part of
+ * them. 0 or -errno. */
+static int secure_logs(struct core *core, struct store *store, struct log_start *start)
+{
+	int result = 0;
+	for (uint32_t i = core->id; i < store->survey.n_logs && result == 0; i += store->n_cores) {
+		struct log_files *files = &store->survey.logs[i];
+		struct log_end end = *load_log_end(store->load, i);
+		if (is_of_last_era(store, files))
+			continue;
+		result = log_secure(core, store->directory, &files->segments, &end, start->epoch, start->next_number,
+		                    start->next_generation);
+		start->next_number += start->number_step;
+	}
+	return result;
+}
+
 static void open_log(struct core *core, void *arg)
 {
 	struct opening *opening = arg;
@@ -378,7 +402,9 @@ static void open_log(struct core *core, void *arg)
 	own->store = store;
 	own->core = core;
 	own->is_begun = files && files->segments.n > 0;
-	own->log = log_open(core, &start, &own->error);
+	own->error = secure_logs(core, store, &start);
+	if (own->error == 0)
+		own->log = log_open(core, &start, &own->error);
 }
 
 static bool open_logs(struct core *core, struct store *store, uint64_t generation, char *why, size_t why_size)
