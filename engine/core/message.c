@@ -36,7 +36,6 @@ static void stage(struct core *core, uint16_t to, const struct message *message,
 {
 	fill(core, ring_stage(ring_between(core, core->id, to)), message, kind);
 	core->reactor->dirty |= 1ull << to;
-	core->reactor->n_staged++;
 }
 
 static bool has_credit(struct core *core, uint16_t to)
@@ -158,20 +157,10 @@ void reactor_publish(struct core *core)
 	if (!(sent | relieved))
 		return;
 	reactor->dirty = reactor->relieved = 0;
-	reactor->n_staged = 0;
 	for (uint64_t left = sent; left;)
 		ring_publish(ring_between(core, core->id, next_peer(&left)));
 	fence_full(); /* one for all: the other half is in reactor_step() */
 	wake_all(core, sent, relieved);
-}
-
-/* So few that nobody waits long, so many that their fence costs nothing. */
-enum { PUSHED_TOGETHER = RARE(8, 2) };
-
-void core_push(struct core *core)
-{
-	if (core->reactor->n_staged >= PUSHED_TOGETHER)
-		reactor_publish(core);
 }
 
 /* ---- receiving ------------------------------------------------------------------ */
@@ -218,7 +207,6 @@ static int drain_ring(struct core *core, uint16_t from)
 		run(core, message);
 		if (i % WATCHED_TOGETHER == WATCHED_TOGETHER - 1 || i + 1 == n)
 			stall_check(core, "message", (const void *)run);
-		core_push(core); /* the others need not wait for the last of many answers */
 	}
 	ring_take(ring, n, posts);
 	if (posts)

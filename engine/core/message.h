@@ -61,9 +61,5 @@ void core_reply(struct core *core, uint16_t to, const struct message *message);
  * until it answers, once, by core_post(). */
 void core_defer(struct core *core, uint16_t to);
 
-/* What was sent so far becomes visible now, if it is worth it, instead of at the end of the turn:
- * for who sends much in one turn and has finished what the messages point to. */
-void core_push(struct core *core);
-
 /* One way, never answered. */
 void core_post(struct core *core, uint16_t to, const struct message *message);

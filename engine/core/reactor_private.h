@@ -51,7 +51,6 @@ struct reactor {
 	uint64_t dirty;             /* staged messages to publish */
 	uint64_t parked;            /* messages without credit */
 	uint64_t relieved;          /* posts of theirs were read this turn */
-	uint32_t n_staged;          /* messages, since the last were published */
 	uint32_t awaited;  /* requests to others that are not answered yet */
 	struct message_queue local; /* messages to the own core */
 	bool clock_read;            /* by io_poll(), on behalf of the turn that begins */

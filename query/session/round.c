@@ -743,7 +743,6 @@ static void send_batches(struct round *round)
 		parcel_pack(batch, &client, &message);
 		core_request(core, batch->core, &message);
 	}
-	core_push(core);
 }
 
 static bool is_muted(const struct session *session)
