@@ -29,6 +29,7 @@ struct renaming {
 	struct keyspace_names names; /* after */
 	uint32_t fresh;              /* bit for each database that gets a new keyspace */
 	bool now;                    /* free at once what no number stands for any more */
+	uint32_t one, other;         /* keyspaces that change places; equal: none do */
 };
 
 static void take_ids(struct core *first, void *arg)
@@ -44,6 +45,9 @@ static void rename_there(struct core *there, void *arg)
 {
 	const struct renaming *renaming = arg;
 	struct shard *shard = there->shard;
+	/* In one step with the names: WATCH does not stop at the gate. */
+	if (renaming->one != renaming->other)
+		watches_follow(shard, renaming->one, renaming->other);
 	for (int db = 0; db < DATABASES; db++) {
 		uint32_t old = shard->keyspace_of_db[db], new = renaming->names.of_db[db];
 		if (!(renaming->fresh & 1u << db)) {
@@ -125,17 +129,7 @@ static bool read_int(struct slice word, int64_t *out)
 	return integer_parse(word, out) && *out >= INT_MIN && *out <= INT_MAX;
 }
 
-struct swap {
-	uint32_t one, other; /* keyspaces */
-};
-
-static void watches_swap_there(struct core *there, void *arg)
-{
-	const struct swap *swap = arg;
-	if (swap->one != swap->other)
-		watches_follow(there->shard, swap->one, swap->other);
-	there->shard->changes++;
-}
+static void count_change(struct core *there, void *arg) { there->shard->changes++; }
 
 static enum err swap(struct exec *exec, int64_t one, int64_t other)
 {
@@ -143,12 +137,13 @@ static enum err swap(struct exec *exec, int64_t one, int64_t other)
 	uint32_t *of_db = renaming.names.of_db;
 	gate_close(exec->core);
 	memcpy(of_db, exec->core->shard->keyspace_of_db, sizeof(renaming.names.of_db));
-	struct swap swap = {.one = of_db[one], .other = of_db[other]};
-	of_db[one] = swap.other;
-	of_db[other] = swap.one;
+	renaming.one = of_db[one];
+	renaming.other = of_db[other];
+	of_db[one] = renaming.other;
+	of_db[other] = renaming.one;
 	enum err err = rename_keyspaces(exec, &renaming);
 	if (err == OK)
-		fiber_call_all(exec->core, watches_swap_there, &swap);
+		fiber_call_all(exec->core, count_change, NULL);
 	gate_open(exec->core);
 	return err;
 }
