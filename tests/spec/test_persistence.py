@@ -105,7 +105,7 @@ def info(c, section="persistence"):
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
-def wait_for_images(c, patience=20):
+def wait_for_images(c, patience=240):
     until = time.monotonic() + patience
     while info(c)["rdb_bgsave_in_progress"] != "0":
         assert time.monotonic() < until
@@ -733,13 +733,13 @@ class Filler:
         self.kept.update({name: value for name, value, reply in zip(names, values, replies) if reply == "OK"})
         return [reply for reply in replies if reply != "OK"]
 
-    def until_full(self, c, patience=60):
+    def until_full(self, c, patience=240):
         until = time.monotonic() + patience
         while not (errors := self.write(c)):
             assert time.monotonic() < until
         assert set(map(str, errors)) == {FULL}, errors[:3]
 
-    def until_room(self, c, patience=30):
+    def until_room(self, c, patience=120):
         """Both shards take writes again, by themselves."""
         until = time.monotonic() + patience
         while errors := self.write(c):
