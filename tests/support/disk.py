@@ -23,13 +23,13 @@ class SmallDisk:
                 raise Skipped(f"{tool} is not installed")
         self.directory = tempfile.mkdtemp(prefix="orbit-disk-")
         self.path = os.path.join(self.directory, "mounted")
-        image = os.path.join(self.directory, "image")
+        self._image = os.path.join(self.directory, "image")
         os.mkdir(self.path)
         try:
-            with open(image, "wb") as f:
+            with open(self._image, "wb") as f:
                 f.truncate(megabytes << 20)
-            _run("mkfs.ext4", "-q", "-m", "0", image)
-            _run("mount", "-o", "loop", image, self.path)
+            _run("mkfs.ext4", "-q", "-m", "0", self._image)
+            _run("mount", "-o", "loop", self._image, self.path)
         except Skipped:
             shutil.rmtree(self.directory)
             raise
@@ -41,12 +41,20 @@ class SmallDisk:
     def read_only(self, yes):
         _run("mount", "-o", "remount,ro" if yes else "remount,rw", self.path)
 
+    def grow(self, megabytes):
+        """As an operator does who has no other choice; nobody may use it meanwhile."""
+        _run("umount", self.path)
+        os.truncate(self._image, os.path.getsize(self._image) + (megabytes << 20))
+        _run("e2fsck", "-f", "-p", self._image)
+        _run("resize2fs", self._image)
+        _run("mount", "-o", "loop", self._image, self.path)
+
     def _ballast(self):
         return os.path.join(self.path, "ballast")
 
     def load_ballast(self, size):
-        """Takes room away."""
-        with open(self._ballast(), "wb") as f, contextlib.suppress(OSError):
+        """Takes room away, if it is there."""
+        with contextlib.suppress(OSError), open(self._ballast(), "wb") as f:
             if size > 0:
                 os.posix_fallocate(f.fileno(), 0, size)
 

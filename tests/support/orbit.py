@@ -44,7 +44,11 @@ class Server:
                    "--unixsocket", self.unix, "--pin", "no", *map(str, flags)]
         self.log = open(self.log_path, "wb")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
-        self._wait_ready()
+        try:
+            self._wait_ready()
+        except RuntimeError:
+            self.log.close()
+            raise
 
     def _wait_ready(self):
         until = time.monotonic() + 240  # a machine may be busy
