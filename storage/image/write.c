@@ -13,6 +13,7 @@
 #include "storage/image/format.h"
 #include "storage/image/image.h"
 #include "storage/image/stream_private.h"
+#include "storage/keyspace/cold.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -194,7 +195,7 @@ static void take_objects(struct writer *w)
 		if (key_position(key_hash(w->source->shard->hash_seed, key)) < w->range.from)
 			continue;
 		w->value.len = 0;
-		struct slice tail = object_pack_parts(objects[i], &w->value);
+		struct slice tail = object_pack_kept(objects[i], &w->value);
 		take_entry(w, objects[i], key, tail, object_expires_ms(objects[i]));
 	}
 	w->shown += (uint32_t)n;

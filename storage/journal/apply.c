@@ -1,6 +1,7 @@
 #include "storage/journal/apply.h"
 
 #include "engine/placement/placement.h"
+#include "storage/keyspace/cold.h"
 
 enum { PATCHED_MAX = 512 * 1024 * 1024 }; /* no string is longer than commands can make one */
 
@@ -30,7 +31,7 @@ static enum err apply_patch(struct shard *shard, const struct key *key, const st
 	if (whole > PATCHED_MAX || body->offset > whole || body->value.len > whole - body->offset)
 		return ERR_SYNTAX;
 	struct object *object = keyspace_peek(shard, key);
-	if (object && (object_type(object) != OBJECT_STRING || string_length(object) > whole))
+	if (object && (object_type(object) != OBJECT_STRING || object_is_cold(object) || string_length(object) > whole))
 		return ERR_SYNTAX;
 	uint8_t *bytes = string_edit(shard, key, whole);
 	if (body->value.len > 0)

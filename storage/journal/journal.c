@@ -8,6 +8,7 @@
 
 #include "engine/base/list.h"
 #include "engine/memory/memory.h"
+#include "storage/keyspace/cold.h"
 
 enum change_kind {
 	CHANGE_STATE,  /* whatever it is now */
@@ -24,6 +25,7 @@ struct change {
 	uint16_t slot;
 	uint8_t kind;
 	bool merged; /* into an earlier one of the same key */
+	bool whole;  /* it is logged whole: no patch */
 };
 
 /* Prepared here, and not decided. */
@@ -159,6 +161,7 @@ static inline void change_set(struct change *change, const struct key *key, enum
 	change->slot = key->slot;
 	change->kind = (uint8_t)kind;
 	change->merged = false;
+	change->whole = false;
 }
 
 void journal_keep_names(struct journal *journal)
@@ -199,6 +202,8 @@ static struct change *last_change(struct journal *journal)
 
 void journal_note_expiry(struct journal *journal) { last_change(journal)->kind = CHANGE_EXPIRY; }
 
+void journal_note_whole(struct journal *journal) { last_change(journal)->whole = true; }
+
 static void patch_widen(struct change *change, uint64_t at, uint64_t len)
 {
 	if (len == 0)
@@ -213,6 +218,8 @@ static void patch_widen(struct change *change, uint64_t at, uint64_t len)
 void journal_note_patch(struct journal *journal, uint64_t at, uint64_t len)
 {
 	struct change *change = last_change(journal);
+	if (unlikely(change->whole))
+		return;
 	change->kind = CHANGE_PATCH;
 	patch_widen(change, at, len);
 }
@@ -293,6 +300,19 @@ static uint64_t log_put(struct journal *journal, const struct change *change, st
 	uint64_t lsn = append(journal, RECORD_KEY_PUT, change, parts, 5, more);
 	buf_empty(&journal->head);
 	return lsn;
+}
+
+void journal_note_pointer(struct journal *journal, const struct key *key, const struct object *object)
+{
+	int64_t expires_ms = object_expires_ms(object);
+	uint32_t length = (uint32_t)key->name.len;
+	journal_flush(journal);
+	struct slice value = object_pack_kept(object, &journal->head);
+	assert(value.len == 0);
+	struct slice parts[] = {slice_of(&expires_ms, sizeof(expires_ms)), slice_of(&length, sizeof(length)), key->name,
+	                        buf_slice(&journal->head)};
+	(void)log_append(journal->log, RECORD_KEY_PUT, key->slot, key->keyspace, parts, 4, false);
+	buf_empty(&journal->head);
 }
 
 static uint64_t log_expiry(struct journal *journal, const struct change *change, struct slice name, int64_t expires_ms,

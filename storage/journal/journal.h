@@ -61,6 +61,12 @@ static inline void shard_note_patch(struct shard *shard, uint64_t at, uint64_t l
 		journal_note_patch(shard->journal, at, len);
 }
 
+/* The log may hold nothing but a pointer in place of what the string was before: no patch can say the change. */
+void journal_note_whole(struct journal *journal);
+
+/* A key's value has left memory, or lies elsewhere: says so in a record of its own. It is no change. */
+void journal_note_pointer(struct journal *journal, const struct key *key, const struct object *object);
+
 /* Objects are about to go without a note: a keyspace is dropped. */
 void journal_keep_names(struct journal *journal);
 

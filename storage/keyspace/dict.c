@@ -58,7 +58,8 @@ static uint64_t entry_make(const struct segment *segment, uint64_t position, uin
 
 static uint64_t object_bits(const struct object *object)
 {
-	return (uint64_t)(uintptr_t)object | (expiry_of(object) != EXPIRES_NEVER ? ENTRY_EXPIRES : 0);
+	return (uint64_t)(uintptr_t)object | (expiry_of(object) != EXPIRES_NEVER ? ENTRY_EXPIRES : 0) |
+	       (object_form(object) == FORM_COLD ? ENTRY_COLD : 0);
 }
 
 /* ---- entries in a segment ----------------------------------------------------------- */

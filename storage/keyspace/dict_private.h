@@ -33,7 +33,7 @@ enum {
 	COUNT_FULL = UINT8_MAX, /* such a count has overflowed and stays */
 };
 
-enum entry_flags { ENTRY_EXPIRES = 1 };
+enum entry_flags { ENTRY_EXPIRES = 1, ENTRY_COLD = 2 };
 #define ENTRY_POINTER 0x0000fffffffffff8u
 
 struct bucket {

@@ -12,17 +12,23 @@ enum {
 
 struct choice {
 	struct shard *shard;
-	bool expiring_only;
+	bool expiring_only, warm_only;
+	uint64_t seen;
 	unsigned n;
 	struct object *candidates[CANDIDATES_MAX];
 };
 
-static bool policy_is_volatile(enum eviction_policy policy) { return policy >= EVICT_VOLATILE_LRU; }
+static bool policy_is_volatile(enum eviction_policy policy)
+{
+	return policy >= EVICT_VOLATILE_LRU && policy <= EVICT_VOLATILE_TTL;
+}
 
 static void consider(void *arg, uint64_t entry)
 {
 	struct choice *choice = arg;
-	if (choice->n == CANDIDATES_MAX || (choice->expiring_only && !(entry & ENTRY_EXPIRES)))
+	choice->seen++;
+	if (choice->n == CANDIDATES_MAX || (choice->warm_only && entry & ENTRY_COLD) ||
+	    (choice->expiring_only && !(entry & ENTRY_EXPIRES)))
 		return;
 	__builtin_prefetch(entry_object(entry));
 	choice->candidates[choice->n++] = entry_object(entry);
@@ -97,7 +103,7 @@ static struct keyspace *hand_keyspace(struct keyspace_tables *tables, struct cho
 /* Candidates are of one keyspace: there are enough in it, or the next call looks on. */
 bool evict_one(struct shard *shard)
 {
-	if (shard->policy == EVICT_NOTHING)
+	if (shard->policy == EVICT_NOTHING || shard->policy == EVICT_TIER)
 		return false;
 	struct keyspace_tables *tables = shard->tables;
 	struct choice choice = {.shard = shard, .expiring_only = policy_is_volatile(shard->policy)};
@@ -116,4 +122,78 @@ bool evict_one(struct shard *shard)
 		shard->counters.evicted++;
 	keyspace_forget(shard, keyspace, victim);
 	return true;
+}
+
+/* ---- what may leave memory ------------------------------------------------------------ */
+
+enum { COLD_NAME_MAX = 64 * 1024 };
+
+static bool may_leave(const struct object *object, bool backed)
+{
+	if (object_is_cold(object) || (backed && !object->backed) || key_of(object).len > COLD_NAME_MAX)
+		return false;
+	size_t length = object_chillable(object);
+	return length >= COLD_VALUE_MIN && length <= COLD_VALUE_MAX;
+}
+
+/* Of those that came since `kept`, leaves those that may go. */
+static unsigned sift(struct choice *choice, unsigned kept, bool backed, struct cold_walk *walk)
+{
+	for (unsigned i = kept; i < choice->n; i++) {
+		struct object *object = choice->candidates[i];
+		if (!may_leave(object, backed))
+			continue;
+		if (object->lent)
+			walk->busy++;
+		else
+			choice->candidates[kept++] = object;
+	}
+	return choice->n = kept;
+}
+
+static unsigned oldest_of(struct choice *choice, unsigned max, struct object **out)
+{
+	unsigned n = 0;
+	for (; n < max && choice->n > 0; n++) {
+		unsigned oldest = 0;
+		for (unsigned i = 1; i < choice->n; i++)
+			if (access_age(choice->shard, choice->candidates[i]) >
+			    access_age(choice->shard, choice->candidates[oldest]))
+				oldest = i;
+		out[n] = choice->candidates[oldest];
+		choice->candidates[oldest] = choice->candidates[--choice->n];
+	}
+	return n;
+}
+
+/* A third of a dozen goes; the others stay for this round. */
+unsigned keyspace_coldest(struct shard *shard, bool backed, struct cold_walk *walk)
+{
+	struct keyspace_tables *tables = shard->tables;
+	struct choice choice = {.shard = shard, .warm_only = true};
+	struct keyspace *keyspace = hand_keyspace(tables, &choice);
+	walk->seen++;
+	if (!keyspace) {
+		walk->seen += LOOKS_MAX;
+		return 0;
+	}
+	uint32_t here = tables->evict_keyspace;
+	unsigned kept = 0, looks = 0;
+	for (; looks < LOOKS_MAX && kept < CANDIDATES && tables->evict_keyspace == here; looks++) {
+		hand_move(tables, keyspace, &choice);
+		kept = sift(&choice, kept, backed, walk);
+	}
+	walk->seen += choice.seen + looks; /* empty buckets are work too */
+	walk->keyspace = keyspace->id;
+	unsigned max = (kept + 2) / 3;
+	return oldest_of(&choice, max < COLDEST_MAX ? max : COLDEST_MAX, walk->found);
+}
+
+uint64_t cold_round(const struct shard *shard)
+{
+	const struct keyspace_tables *tables = shard->tables;
+	uint64_t places = LOOKS_MAX;
+	for (uint32_t i = 0; i < tables->n_keyspaces; i++)
+		places += PARTITIONS + 3 * tables->keyspaces[i]->count;
+	return places;
 }

@@ -147,7 +147,7 @@ static void place_delete(struct shard *shard, const struct key *key, const struc
 	object_discard(shard, object);
 }
 
-static struct object *place_peek(struct shard *shard, const struct key *key, struct place *out)
+struct object *place_peek(struct shard *shard, const struct key *key, struct place *out)
 {
 	struct dict *dict = dict_of(shard, key);
 	return dict && dict_find(dict, key->hash, key->name, out) ? entry_object(*out->entry) : NULL;
@@ -263,7 +263,7 @@ struct object *keyspace_expire(struct shard *shard, const struct key *key, struc
 	if (object->shape & SHAPE_EXPIRES)
 		*object_expiry(object) = expires_ms;
 	else if (expires_ms != EXPIRES_NEVER)
-		object = object_reshape(shard, object, key->name, expires_ms); /* nothing hangs from such an object */
+		object = object_reshape(shard, object, key->name, expires_ms, true); /* nothing hangs from such an object */
 	place_put(shard, key, &place, found, before_ms, object);
 	if (shard->journal && !shard->recovering)
 		journal_note_expiry(shard->journal);
@@ -283,6 +283,7 @@ void keyspace_copy(struct shard *shard, const struct key *from, const struct key
 	if (same_key(from, to))
 		return;
 	struct buf packed = {0};
+	assert(!object_is_cold(object));
 	object_pack(object, &packed);
 	enum err err = object_unpack(shard, to, buf_slice(&packed), expiry_of(object));
 	assert(err == OK);
@@ -301,7 +302,7 @@ void keyspace_move(struct shard *shard, const struct key *from, const struct key
 		keyspace_delete(shard, from);
 		return;
 	}
-	struct object *moved = object_reshape(shard, object, to->name, expiry_of(object));
+	struct object *moved = object_reshape(shard, object, to->name, expiry_of(object), false);
 	dict_remove(shard, &place);
 	shard_key_changed(shard, from, NULL);
 	object_free_shell(shard, object);

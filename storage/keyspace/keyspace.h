@@ -34,6 +34,7 @@ enum eviction_policy {
 	EVICT_VOLATILE_LFU,
 	EVICT_VOLATILE_RANDOM,
 	EVICT_VOLATILE_TTL,
+	EVICT_TIER, /* no key goes: values leave memory, see storage/tier */
 };
 
 /* What INFO and the metrics ask of a shard. */
@@ -44,9 +45,11 @@ struct shard_counters {
 	uint64_t tables_bytes;         /* dictionaries */
 	uint64_t lent;                 /* values in loan now */
 	uint64_t freeing;              /* objects waiting to be freed in the background */
+	uint64_t cold_keys, cold_bytes; /* whose values are not in memory; how long they are */
 };
 
 struct journal;
+struct tier;
 struct keyspace_tables; /* private: the dictionaries */
 struct shard {
 	struct core *core;        /* NULL: a scratch shard */
@@ -56,6 +59,7 @@ struct shard {
 	struct keyspace_tables *tables;
 	struct locks *locks;      /* storage/locks */
 	struct journal *journal;  /* storage/journal: notes what changes; NULL: nobody does */
+	struct tier *tier;        /* storage/tier: values that have left memory; NULL: they cannot */
 	bool recovering;          /* what was logged is being put back, see shard_recovered() */
 	struct shard_counters counters;
 	uint64_t changes;         /* every change of a key; "dirty" in Redis */
@@ -138,7 +142,8 @@ void keyspace_drop(struct shard *shard, uint32_t keyspace, bool now);
 /* ---- memory --------------------------------------------------------------------- */
 
 /* May a command that adds memory run? Evicts as the policy allows until the shard is
- * under its limit; false if that cannot be done. A bounded amount of work each time. */
+ * under its limit; false if that cannot be done. A bounded amount of work each time. Values that leave memory
+ * take their time: meanwhile it says yes, and who can wait asks tier_is_full() before. */
 bool shard_admit(struct shard *shard);
 
 uint64_t shard_memory(const struct shard *shard); /* bytes, all that maxmemory counts */

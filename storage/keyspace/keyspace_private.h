@@ -92,6 +92,9 @@ void table_give(struct shard *shard, void *block, size_t size);
 /* Every change of a key passes here: what it is now, or NULL. What it was before is freed later. */
 void shard_key_changed(struct shard *shard, const struct key *key, const struct object *object);
 
+/* The object of a key, an expired one too, and its place; NULL if there is none. */
+struct object *place_peek(struct shard *shard, const struct key *key, struct place *out);
+
 /* The living object of a key and its place; NULL if there is none. Leaves no trace of use. */
 struct object *place_find(struct shard *shard, const struct key *key, struct place *out);
 
@@ -99,6 +102,10 @@ struct object *place_find(struct shard *shard, const struct key *key, struct pla
  * if it is the same, `before_ms` was its expiry. Says that the key changed. */
 void place_put(struct shard *shard, const struct key *key, const struct place *place, struct object *old,
                int64_t before_ms, struct object *object);
+
+/* Creates or replaces a key by a cold one. */
+void keyspace_put_cold(struct shard *shard, const struct key *key, enum object_type type, int64_t expires_ms,
+                       const struct cold_pointer *pointer);
 
 /* Deletes an object that is in a table, by no command's doing; says that the key changed. */
 void keyspace_forget(struct shard *shard, struct keyspace *keyspace, struct object *object);

@@ -1,6 +1,7 @@
 #include "engine/memory/slab.h"
 #include "storage/keyspace/access_private.h"
 #include "storage/keyspace/keyspace_private.h"
+#include "storage/tier/tier.h"
 
 static const struct object_kind *const object_kinds[] = {
         [OBJECT_STRING] = &string_kind,
@@ -29,11 +30,11 @@ static void copy(void *to, const void *from, size_t len)
 		memcpy(to, from, len);
 }
 
-struct object *object_new(struct shard *shard, enum object_type type, unsigned shape, struct slice name,
-                          size_t inline_len, int64_t expires_ms)
+static struct object *object_make(struct shard *shard, enum object_type type, unsigned shape, struct slice name,
+                                  size_t inline_len, size_t behind, int64_t expires_ms)
 {
 	assert(inline_len <= OBJECT_INLINE_MAX);
-	struct object *object = value_take(shard, shape_key_at(shape) + name.len + inline_len);
+	struct object *object = value_take(shard, shape_key_at(shape) + name.len + inline_len + behind);
 	bool is_long = shape & SHAPE_LONG_KEY;
 	*object = (struct object){.shape = (uint16_t)(shape & (SHAPES - 1)),
 	                          .inline_len = (uint16_t)(inline_len & 0xfff),
@@ -48,25 +49,109 @@ struct object *object_new(struct shard *shard, enum object_type type, unsigned s
 	return object;
 }
 
-struct object *object_reshape(struct shard *shard, const struct object *object, struct slice name, int64_t expires_ms)
+struct object *object_new(struct shard *shard, enum object_type type, unsigned shape, struct slice name,
+                          size_t inline_len, int64_t expires_ms)
+{
+	return object_make(shard, type, shape, name, inline_len, 0, expires_ms);
+}
+
+/* ---- pointers ----------------------------------------------------------------------- */
+
+static void cold_count(struct shard *shard, const struct cold_pointer *pointer, uint64_t n)
+{
+	shard->counters.cold_keys += n;
+	shard->counters.cold_bytes += n * pointer->length;
+}
+
+static void pointer_set(struct shard *shard, struct object *object, const struct cold_pointer *pointer)
+{
+	memcpy(object_pointer_at(object), pointer, sizeof(*pointer));
+	if (object_form(object) == FORM_COLD)
+		cold_count(shard, pointer, 1);
+	if (shard->tier)
+		tier_retain(shard->tier, pointer);
+}
+
+static void pointer_drop(struct shard *shard, const struct object *object)
+{
+	struct cold_pointer pointer;
+	if (likely(!object_pointer(object, &pointer)))
+		return;
+	if (object_form(object) == FORM_COLD)
+		cold_count(shard, &pointer, (uint64_t)-1);
+	if (shard->tier)
+		tier_release(shard->tier, &pointer);
+}
+
+void object_repoint(struct shard *shard, struct object *object, const struct cold_pointer *pointer)
+{
+	pointer_drop(shard, object);
+	pointer_set(shard, object, pointer);
+}
+
+bool object_is_lent(const struct object *object) { return object->lent; }
+bool object_is_cold(const struct object *object) { return object_form(object) == FORM_COLD; }
+
+bool object_pointer(const struct object *object, struct cold_pointer *out)
+{
+	if (likely(object_form(object) != FORM_COLD && !object->backed))
+		return false;
+	memcpy(out, object_pointer_at(object), sizeof(*out));
+	return true;
+}
+
+struct object *object_new_backed(struct shard *shard, enum object_type type, unsigned shape, struct slice name,
+                                 size_t inline_len, int64_t expires_ms, const struct cold_pointer *pointer)
+{
+	struct object *object = object_make(shard, type, shape, name, inline_len, sizeof(*pointer), expires_ms);
+	object->backed = 1;
+	pointer_set(shard, object, pointer);
+	return object;
+}
+
+struct object *object_new_cold(struct shard *shard, enum object_type type, struct slice name, int64_t expires_ms,
+                               const struct cold_pointer *pointer)
+{
+	unsigned shape = shape_for(FORM_COLD, name, expires_ms != EXPIRES_NEVER);
+	struct object *object = object_make(shard, type, shape, name, 0, 0, expires_ms);
+	pointer_set(shard, object, pointer);
+	return object;
+}
+
+/* ---- other shapes ------------------------------------------------------------------- */
+
+struct object *object_reshape(struct shard *shard, const struct object *object, struct slice name, int64_t expires_ms,
+                              bool keep)
 {
 	unsigned shape = shape_for(object_form(object), name, expires_ms != EXPIRES_NEVER);
-	struct object *fresh = object_new(shard, object->type, shape, name, object->inline_len, expires_ms);
+	struct cold_pointer pointer;
+	bool points = object_pointer(object, &pointer), is_cold = object_form(object) == FORM_COLD;
+	assert(keep || !is_cold);
+	struct object *fresh = object_make(shard, object->type, shape, name, object->inline_len,
+	                                   keep && object->backed ? sizeof(pointer) : 0, expires_ms);
 	fresh->edited = object->edited;
 	fresh->access = object->access;
+	fresh->backed = keep && object->backed;
 	/* The fixed part ends where the key begins. */
 	copy(object_fixed(fresh), object_fixed(object), (size_t)(key_of(object).ptr - (uint8_t *)object_fixed(object)));
 	copy(object_inline(fresh), object_inline(object), object->inline_len);
+	if (points && keep)
+		pointer_set(shard, fresh, &pointer);
 	return fresh;
 }
 
-void object_free_shell(struct shard *shard, struct object *object) { value_give(shard, object, object_size(object)); }
+void object_free_shell(struct shard *shard, struct object *object)
+{
+	pointer_drop(shard, object);
+	value_give(shard, object, object_size(object));
+}
 
 void object_discard(struct shard *shard, struct object *object)
 {
 	if (unlikely(object->lent) && loans_orphan(&shard->tables->loans, object))
 		return;
-	kind_of(object)->free(shard, object);
+	if (object_form(object) != FORM_COLD)
+		kind_of(object)->free(shard, object);
 	object_free_shell(shard, object);
 }
 
@@ -76,6 +161,14 @@ enum object_type object_type(const struct object *object) { return object->type;
 struct slice object_key(const struct object *object) { return key_of(object); }
 int64_t object_expires_ms(const struct object *object) { return expiry_of(object); }
 const char *object_encoding(const struct object *object) { return kind_of(object)->encoding(object); }
+size_t object_chillable(const struct object *object) { return kind_of(object)->chillable(object); }
+
+struct object *object_warm(struct shard *shard, const struct object *cold, struct slice packed)
+{
+	if (packed.len == 0 || packed.ptr[0] != cold->type)
+		return NULL;
+	return kind_of(cold)->warm(shard, cold, slice_sub(packed, 1, packed.len));
+}
 
 const char *object_type_name(enum object_type type)
 {
@@ -85,19 +178,62 @@ const char *object_type_name(enum object_type type)
 
 size_t object_memory(const struct object *object)
 {
-	return slab_size(object_size(object)) + kind_of(object)->memory(object);
+	size_t own = slab_size(object_size(object));
+	return object_form(object) == FORM_COLD ? own : own + kind_of(object)->memory(object);
 }
 
 void object_pack(const struct object *object, struct buf *out) { buf_append(out, object_pack_parts(object, out)); }
 
+/* A pointer in packed form: the type with this bit, then what follows. */
+enum { PACKED_POINTER = 0x80, PACKED_POINTER_SIZE = 1 + offsetof(struct cold_pointer, lost) };
+
+static void pack_pointer(const struct object *object, const struct cold_pointer *pointer, struct buf *out)
+{
+	buf_byte(out, object->type | PACKED_POINTER);
+	buf_append(out, slice_of(pointer, PACKED_POINTER_SIZE - 1));
+}
+
 struct slice object_pack_parts(const struct object *object, struct buf *out)
 {
+	struct cold_pointer pointer;
+	if (unlikely(object_form(object) == FORM_COLD) && object_pointer(object, &pointer)) {
+		pack_pointer(object, &pointer, out);
+		return S("");
+	}
 	buf_byte(out, object->type);
 	return kind_of(object)->pack(object, out);
 }
 
+struct slice object_pack_kept(const struct object *object, struct buf *out)
+{
+	struct cold_pointer pointer;
+	if (likely(!object_pointer(object, &pointer)))
+		return object_pack_parts(object, out);
+	pack_pointer(object, &pointer, out);
+	return S("");
+}
+
+bool packed_pointer(struct slice packed, struct cold_pointer *out)
+{
+	if (packed.len != PACKED_POINTER_SIZE || !(packed.ptr[0] & PACKED_POINTER) ||
+	    (packed.ptr[0] & ~PACKED_POINTER) >= OBJECT_TYPES)
+		return false;
+	struct cold_pointer pointer = {0};
+	memcpy(&pointer, packed.ptr + 1, PACKED_POINTER_SIZE - 1);
+	if (!tier_may_point(&pointer))
+		return false;
+	*out = pointer;
+	return true;
+}
+
 enum err object_unpack(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms)
 {
+	struct cold_pointer pointer;
+	if (unlikely(packed_pointer(packed, &pointer))) {
+		keyspace_put_cold(shard, key, (enum object_type)(packed.ptr[0] & ~PACKED_POINTER), expires_ms,
+		                  &pointer);
+		return OK;
+	}
 	if (packed.len == 0 || packed.ptr[0] >= OBJECT_TYPES)
 		return ERR_SYNTAX;
 	return object_kinds[packed.ptr[0]]->unpack(shard, key, slice_sub(packed, 1, packed.len), expires_ms);

@@ -4,6 +4,7 @@
 #include "storage/journal/journal.h"
 #include "storage/keyspace/keyspace_private.h"
 #include "storage/locks/locks.h"
+#include "storage/tier/tier.h"
 
 /* ---- memory ------------------------------------------------------------------------- */
 
@@ -92,6 +93,13 @@ enum {
 	TRIM_COST = 2000, /* of giving a region back */
 };
 
+uint64_t shard_excess(const struct shard *shard, unsigned percent)
+{
+	uint64_t limit = shard->memory_max / 100 * percent + shard->memory_max % 100 * percent / 100;
+	uint64_t used = sizeof(*shard) + shard_memory(shard);
+	return shard->memory_max && used > limit ? used - limit : 0;
+}
+
 static bool over_limit(const struct shard *shard)
 {
 	/* What an empty shard takes counts here, so that a limit of one byte is always passed. */
@@ -130,6 +138,8 @@ bool shard_background(struct shard *shard, uint64_t budget_ns, uint64_t *next_ns
 
 bool shard_admit(struct shard *shard)
 {
+	if (unlikely(shard->policy == EVICT_TIER))
+		return tier_admit(shard);
 	if (likely(!over_limit(shard)))
 		return true;
 	if (!shard_may_forget(shard))

@@ -1,6 +1,7 @@
 /* Strings: short ones lie in the object, integers too, long ones in a block of their own. */
 #include "engine/base/number.h"
 #include "engine/memory/slab.h"
+#include "storage/journal/journal.h"
 #include "storage/keyspace/keyspace_private.h"
 
 enum {
@@ -15,6 +16,9 @@ struct slice string_value(const struct object *object, char scratch[STRING_SCRAT
 	switch (object_form(object)) {
 	case FORM_INTEGER:
 		return slice_of(scratch, integer_format(*(int64_t *)object_fixed(object), scratch));
+	case FORM_COLD:
+		assert(!"a value that is not in memory");
+		return S("");
 	case FORM_BLOCK:
 		return slice_of(string_block(object)->ptr, string_block(object)->len);
 	default:
@@ -25,6 +29,9 @@ struct slice string_value(const struct object *object, char scratch[STRING_SCRAT
 size_t string_length(const struct object *object)
 {
 	char scratch[STRING_SCRATCH];
+	struct cold_pointer pointer;
+	if (unlikely(object_form(object) == FORM_COLD) && object_pointer(object, &pointer))
+		return pointer.length;
 	return string_value(object, scratch).len;
 }
 
@@ -43,7 +50,7 @@ bool string_integer(const struct object *object, int64_t *out)
 /* May the new value take the place of the old one, without moving? */
 static bool fits_in_place(const struct object *old, unsigned shape, size_t size)
 {
-	return old && !old->lent && old->type == OBJECT_STRING && old->shape == shape &&
+	return old && !old->lent && !old->backed && old->type == OBJECT_STRING && old->shape == shape &&
 	       slab_size(object_size(old)) == slab_size(size);
 }
 
@@ -158,7 +165,7 @@ static void block_enlarge(struct shard *shard, struct block *block, size_t len)
 /* The same object with `len` bytes, if it can hold them. */
 static bool edit_in_place(struct shard *shard, struct object *object, size_t len)
 {
-	if (object->lent)
+	if (object->lent || object->backed)
 		return false;
 	if (object_form(object) == FORM_BLOCK) {
 		struct block *block = string_block(object);
@@ -204,6 +211,7 @@ uint8_t *string_edit(struct shard *shard, const struct key *key, size_t size)
 	struct place place;
 	struct object *old = place_find(shard, key, &place), *object = old;
 	assert(!old || old->type == OBJECT_STRING);
+	bool was_backed = old && old->backed;
 	size_t len = old ? string_length(old) : 0;
 	if (size > len)
 		len = size;
@@ -211,6 +219,8 @@ uint8_t *string_edit(struct shard *shard, const struct key *key, size_t size)
 		object = edit_anew(shard, old, key->name, len);
 	object->edited = 1;
 	place_put(shard, key, &place, old, expiry_of(object), object);
+	if (unlikely(was_backed) && shard->journal && !shard->recovering)
+		journal_note_whole(shard->journal);
 	return object_form(object) == FORM_BLOCK ? string_block(object)->ptr : object_inline(object);
 }
 
@@ -232,6 +242,11 @@ static void free_value(struct shard *shard, struct object *object)
 {
 	if (object_form(object) == FORM_BLOCK)
 		block_give(shard, string_block(object));
+}
+
+static size_t chillable(const struct object *object)
+{
+	return object_form(object) == FORM_INTEGER ? 0 : string_length(object);
 }
 
 /* What follows the type in the packed form. */
@@ -264,11 +279,33 @@ static enum err unpack(struct shard *shard, const struct key *key, struct slice 
 	return OK;
 }
 
+static struct object *warm(struct shard *shard, const struct object *cold, struct slice packed)
+{
+	struct cold_pointer pointer;
+	if (!object_pointer(cold, &pointer) || packed.len == 0 || packed.len - 1 != pointer.length ||
+	    (packed.ptr[0] != PACKED_BYTES && packed.ptr[0] != PACKED_EDITED))
+		return NULL;
+	struct slice name = key_of(cold), value = slice_sub(packed, 1, packed.len);
+	int64_t expires_ms = expiry_of(cold);
+	enum object_form form = value.len <= OBJECT_INLINE_MAX ? FORM_INLINE : FORM_BLOCK;
+	struct object *object =
+	        object_new_backed(shard, OBJECT_STRING, shape_for(form, name, expires_ms != EXPIRES_NEVER), name,
+	                          form == FORM_INLINE ? value.len : 0, expires_ms, &pointer);
+	if (form == FORM_BLOCK)
+		block_for(shard, NULL, object, value.len);
+	memcpy(form == FORM_BLOCK ? string_block(object)->ptr : object_inline(object), value.ptr, value.len);
+	object->edited = packed.ptr[0] == PACKED_EDITED;
+	object->access = cold->access;
+	return object;
+}
+
 const struct object_kind string_kind = {
         .name = "string",
         .encoding = encoding,
         .memory = memory,
         .free = free_value,
         .pack = pack,
+        .chillable = chillable,
         .unpack = unpack,
+        .warm = warm,
 };

@@ -21,7 +21,7 @@ struct locks {
 	bool gated;
 	uint64_t next_number;
 	uint64_t gate_number; /* while gated */
-	struct link entry; /* the gate's waiters, and who came after them */
+	struct link entry;    /* the gate's waiters, and who came after them */
 	struct lock *table[TABLE_SIZE];
 };
 
@@ -138,6 +138,16 @@ void gate_release(struct shard *shard, struct locks *locks)
 	locks->users--;
 	serve_entry(shard, locks);
 }
+
+bool lock_is_held(const struct locks *locks, uint64_t fingerprint)
+{
+	const struct lock *lock = locks->held > 0 ? locks->table[fingerprint % TABLE_SIZE] : NULL;
+	while (lock && lock->fingerprint != fingerprint)
+		lock = lock->next;
+	return lock;
+}
+
+bool locks_gated(const struct locks *locks) { return locks->gated || !list_empty(&locks->entry); }
 
 uint64_t locks_next(const struct locks *locks) { return locks->next_number; }
 

@@ -46,6 +46,10 @@ static inline bool locks_at_rest(const struct locks *locks)
 /* True: granted at once (PASS: run it now). False: queued; `run` is called later. */
 bool lock_take(struct locks *locks, struct lock_waiter *waiter);
 
+/* Is this fingerprint held, or everything, or does somebody line up for that? */
+bool lock_is_held(const struct locks *locks, uint64_t fingerprint);
+bool locks_gated(const struct locks *locks);
+
 /* Each holding, of a lock or the gate, has a number; they count up. The next one's; and that of the oldest
  * holding there is, UINT64_MAX if there is none. Once the second reaches what the first said,
  * all who held anything then have let go. */

@@ -35,6 +35,7 @@ enum {
 	PATH_ROOM = 4096,
 };
 static const uint64_t wait_after_failure_ns = 5000000000;
+static const uint64_t cold_idle_usual = RARE(64ull << 20, 64 << 10);
 static const uint64_t log_bytes_usual = RARE(256ull << 20, 256 << 10);
 
 /* One partition's image, written and not yet in the manifest. */
@@ -291,6 +292,7 @@ static int make_count(struct image_part *part)
 		if (part->made[i].replaced)
 			remove_image(part->core, part->store, part->made[i].partition, part->made[i].replaced);
 	log_forget_before(part->store->cores[part->core->id].log, part->forget_lsn);
+	tier_forget_before(part->store->cores[part->core->id].tier, part->forget_lsn);
 	part->n_made = 0;
 	part->change.apply = NULL;
 	return 0;
@@ -491,6 +493,8 @@ static void round_end(void *arg)
 	struct core *core = core_current();
 	struct image_round *round = &store->round;
 	remove_old_logs(core, store);
+	if (round->error == 0)
+		tiers_remove_files(core, store);
 	note_end(core, store);
 	round->running = false;
 	tell(store->image_running, false);
@@ -578,14 +582,21 @@ static void tell_begun(struct store_core *own)
 	manifest_ask(own->core, own->store, &own->begun);
 }
 
+/* Images let go of files that nobody points to any more. */
+static bool wants_cold_space(const struct store_core *own)
+{
+	uint64_t idle = told(own->tier_idle_bytes), live = told(own->tier_live_bytes);
+	return idle > cold_idle_usual && idle > live / 4 && idle > own->image_bytes / 4;
+}
+
 static bool wants_images(const struct store_core *own)
 {
 	const struct store_options *options = &own->store->options;
 	uint64_t bytes = told(own->log_bytes);
 	uint64_t limit = options->image_log_bytes ? options->image_log_bytes : log_bytes_usual;
 	uint64_t growth = options->image_growth ? options->image_growth : 2;
-	return bytes > limit && bytes > own->image_bytes * (growth - 1) &&
-	       own->core->now_ns >= told(own->store->round.wait_until_ns);
+	bool log_grew = bytes > limit && bytes > own->image_bytes * (growth - 1);
+	return (log_grew || wants_cold_space(own)) && own->core->now_ns >= told(own->store->round.wait_until_ns);
 }
 
 static uint64_t old_log_bytes(const struct store *store)
@@ -603,6 +614,7 @@ static void look(struct core *core, struct timer *timer)
 	store_core_tell(own);
 	if (!log_failed(own->log)) {
 		tell_begun(own);
+		tier_tend(own->tier);
 		if (wants_images(own))
 			(void)store_image_start(core, own->store);
 	}
@@ -614,6 +626,8 @@ void store_core_tell(struct store_core *own)
 	uint64_t old = own->core->id == 0 ? old_log_bytes(own->store) : 0;
 	tell(own->log_bytes, log_size(own->log) + old);
 	tell(own->log_error, log_failed(own->log));
+	tell(own->tier_idle_bytes, tier_idle_bytes(own->tier));
+	tell(own->tier_live_bytes, tier_live_bytes(own->tier));
 }
 
 void look_begin(struct store_core *own)

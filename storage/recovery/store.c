@@ -449,6 +449,7 @@ static void begin_core(struct core *core, void *arg)
 	own->error = log_wait_for(core, own->log, log_appended(own->log));
 	core->shard->journal = own->journal;
 	shard_recovered(core->shard);
+	tier_begin(own->tier);
 	look_begin(own);
 }
 
@@ -481,10 +482,20 @@ static void clean_images(struct core *core, struct store *store)
 		            strerror(-result));
 }
 
+static bool make_tiers(struct core *core, struct store *store, char *why, size_t why_size)
+{
+	int result = tiers_make(core, store);
+	if (result < 0)
+		snprintf(why, why_size, "%s/tier: cannot be read: %s", store->directory, strerror(-result));
+	return result == 0;
+}
+
 bool store_open(struct core *core, struct store *store, char *why, size_t why_size)
 {
-	if (!look_at_directory(core, store, why, why_size) || !load_all(core, store, why, why_size))
+	if (!look_at_directory(core, store, why, why_size) || !make_tiers(core, store, why, why_size) ||
+	    !load_all(core, store, why, why_size))
 		return false;
+	tiers_share(core, store);
 	uint64_t generation = first_generation(store);
 	if (!switch_manifest(core, store, why, why_size) || !open_logs(core, store, generation, why, why_size) ||
 	    !begin_cores(core, store, why, why_size))
@@ -560,6 +571,9 @@ void store_collect_names(struct store *store, const struct keyspace_names *names
 static void close_core(struct core *core, void *arg)
 {
 	struct store_core *own = &((struct store *)arg)->cores[core->id];
+	if (own->tier)
+		tier_stop(own->tier);
+	tier_free(take(own->tier));
 	if (!own->log)
 		return;
 	look_end(own);
@@ -580,6 +594,7 @@ void store_close(struct core *core, struct store *store)
 
 static void abandon_core(struct store_core *own)
 {
+	tier_free(take(own->tier));
 	if (!own->log)
 		return;
 	look_end(own);
@@ -594,6 +609,7 @@ void store_free(struct store *store)
 	for (uint16_t id = 0; id < store->n_cores; id++)
 		abandon_core(&store->cores[id]);
 	drop_load(store);
+	tier_list_fini(&store->tiers);
 	survey_fini(&store->survey);
 	rows_fini(&store->rows);
 	memory_free(store->manifest);

@@ -12,6 +12,7 @@
 #include "storage/recovery/rows.h"
 #include "storage/recovery/store.h"
 #include "storage/recovery/survey.h"
+#include "storage/tier/tier.h"
 
 /* A request to core 0 that changes the manifest; lies with who asked, until it is answered. */
 struct manifest_change {
@@ -28,6 +29,7 @@ struct store_core {
 	struct core *core;
 	struct log *log;
 	struct journal *journal;
+	struct tier *tier;
 	struct timer look;    /* at the log's size */
 	uint64_t image_bytes; /* that its last images took, before compression */
 	struct manifest_change begun;
@@ -37,6 +39,7 @@ struct store_core {
 	/* Others may read: */
 	uint64_t log_bytes;
 	uint64_t changes_at_image; /* of the shard, when the last images were begun */
+	uint64_t tier_idle_bytes, tier_live_bytes;
 	int log_error;
 };
 
@@ -66,6 +69,7 @@ struct store {
 	uint64_t next_image;
 	struct survey survey; /* after the start only the segments of old eras */
 	struct load *load;    /* while loading */
+	struct tier_list tiers; /* while loading: the files of cold values */
 	struct keyspace_names recovered;
 	struct system_rows rows;
 	struct machine *machine;
@@ -111,5 +115,16 @@ void store_core_tell(struct store_core *own); /* the numbers that others may rea
 /* Fiber code of core 0: neither a round nor a change of the manifest runs when this returns. */
 void round_wait_for_end(struct core *core, struct store *store);
 void round_may_have_ended(struct core *core, struct store *store); /* one of them has */
+
+/* ---- cold_files.c ------------------------------------------------------------------------ */
+
+/* Fiber code of core 0, before anything is loaded: finds the files of cold values and makes each core's tier. */
+int tiers_make(struct core *core, struct store *store);
+
+/* When all is loaded: tells the cores which part of each file is theirs to clean. */
+void tiers_share(struct core *core, struct store *store);
+
+/* Fiber code of core 0: removes the files that no key, no image and no log that is kept points to. */
+void tiers_remove_files(struct core *core, struct store *store);
 
 bool store_has_failed_log(const struct store *store);

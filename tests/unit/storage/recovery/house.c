@@ -11,6 +11,7 @@
 #include "storage/check/check.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/locks/locks.h"
+#include "storage/tier/tier.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -162,8 +163,12 @@ static void fail_open(struct house *house)
 
 bool house_open(struct house *house, struct sim_disk *disk, struct model *model, uint16_t n_cores, uint64_t seed)
 {
-	struct store_options options = house->options;
-	*house = (struct house){.disk = disk, .model = model, .n_cores = n_cores, .random = seed, .options = options};
+	*house = (struct house){.disk = disk,
+	                        .model = model,
+	                        .n_cores = n_cores,
+	                        .random = seed,
+	                        .options = house->options,
+	                        .memory_max = house->memory_max};
 	kernels_init(cpu_features());
 	if (!house->options.directory)
 		house->options.directory = "data";
@@ -186,6 +191,11 @@ bool house_open(struct house *house, struct sim_disk *disk, struct model *model,
 		return false;
 	}
 	house->names = *store_keyspace_names(house->store);
+	for (uint16_t id = 0; id < n_cores && house->memory_max; id++) {
+		struct shard *shard = house->cores[id].core->shard;
+		shard->policy = EVICT_TIER;
+		shard->memory_max = house->memory_max;
+	}
 	return true;
 }
 
@@ -323,9 +333,25 @@ static void acknowledge(struct house *house, uint32_t k)
 	key->tx = 0;
 }
 
+/* True: the key's value is not in memory, and on its way now. */
+static bool fetch_if_cold(struct house *house, struct shard *shard, uint32_t k, struct fetch_waiter *held)
+{
+	char name[NAME_MAX_BYTES];
+	struct key key = key_of_number(house, k, name);
+	if (!tier_must_fetch(shard, &key))
+		return false;
+	house->model->fetches++;
+	if (held)
+		tier_fetch_held(shard, &key, held);
+	else
+		tier_fetch(shard, &key, false);
+	return true;
+}
+
 struct write_one {
 	struct house *house;
 	uint32_t k[3], n;
+	bool cold; /* a value must come back first */
 	uint64_t lsn;
 };
 
@@ -333,6 +359,12 @@ static void write_here(struct core *there, void *arg)
 {
 	struct write_one *write = arg;
 	take_time(there);
+	write->cold = false;
+	for (uint32_t i = 0; i < write->n; i++)
+		write->cold |= fetch_if_cold(write->house, there->shard, write->k[i], NULL);
+	if (write->cold)
+		return;
+	(void)shard_admit(there->shard);
 	for (uint32_t i = 0; i < write->n; i++)
 		change_key(write->house, there->shard, write->k[i]);
 	write->lsn = journal_flush(there->shard->journal);
@@ -389,7 +421,10 @@ static bool client_writes(struct client *client)
 	uint32_t tx = write.n > 1 ? ++house->model->next_tx : 0;
 	for (uint32_t i = 0; i < write.n; i++)
 		ask_for(house, write.k[i], tx);
-	fiber_call(client->core, owner, write_here, &write);
+	for (fiber_call(client->core, owner, write_here, &write); write.cold;) {
+		fiber_sleep(client->core, 300 * 1000);
+		fiber_call(client->core, owner, write_here, &write);
+	}
 	if (!wait_durable(client->core, owner, write.lsn))
 		return false;
 	for (uint32_t i = 0; i < write.n; i++)
@@ -406,6 +441,8 @@ struct tx_part {
 	uint32_t keys[TX_KEYS_MAX], n;
 	uint64_t lsn;
 	struct lock_waiter waiter;
+	struct fetch_waiter fetched;
+	uint32_t fetching;
 	struct core *there;
 	struct fiber *fiber;
 	uint16_t from;
@@ -429,6 +466,37 @@ static uint64_t lock_of(struct house *house, uint32_t k)
 {
 	char name[NAME_MAX_BYTES];
 	return key_of_number(house, k, name).hash;
+}
+
+static void part_fetched(struct fetch_waiter *waiter)
+{
+	struct tx_part *part = container_of(waiter, struct tx_part, fetched);
+	if (--part->fetching == 0)
+		core_post(part->there, part->from, &(struct message){.run = wake_waiter, .args[0].ptr = part->fiber});
+}
+
+static void fetch_here(struct core *there, struct message *message)
+{
+	struct tx_part *part = message->args[0].ptr;
+	part->fetched.done = part_fetched;
+	part->there = there;
+	part->fetching = 1 + part->n;
+	take_time(there);
+	for (uint32_t i = 0; i < part->n; i++)
+		if (!fetch_if_cold(part->house, there->shard, part->keys[i], &part->fetched))
+			part->fetching--;
+	part_fetched(&part->fetched);
+}
+
+static void fetch_all(struct client *client, struct tx_part *parts)
+{
+	for (uint16_t at = 0; at < client->house->n_cores; at++) {
+		parts[at].house = client->house;
+		if (parts[at].n == 0)
+			continue;
+		core_post(client->core, at, &(struct message){.run = fetch_here, .args[0].ptr = &parts[at]});
+		fiber_wait(client->core);
+	}
 }
 
 static void prepare_here(struct core *there, void *arg)
@@ -511,6 +579,7 @@ static bool client_commits(struct client *client)
 		part->keys[part->n++] = keys[n++] = k;
 	}
 	lock_all(client, parts);
+	fetch_all(client, parts);
 	for (uint32_t i = 0; i < n; i++)
 		ask_for(house, keys[i], tx);
 	if (!commit_all(client, parts))
@@ -635,6 +704,22 @@ static void judge_flush(struct house *house)
 
 enum found { FOUND_EITHER, FOUND_OLD, FOUND_NEW };
 
+/* False: the disk has crashed meanwhile. */
+static bool make_warm(struct house *house, uint32_t k)
+{
+	char name[NAME_MAX_BYTES];
+	struct key key = key_of_number(house, k, name);
+	struct core *core = house->cores[core_of_slot(house->cores[0].core, key.slot)].core;
+	while (tier_must_fetch(core->shard, &key)) {
+		core_set_current(core);
+		tier_fetch(core->shard, &key, false);
+		house->model->fetches++;
+		if (!house_step(house))
+			return false;
+	}
+	return true;
+}
+
 static enum found judge_key(struct house *house, uint32_t k)
 {
 	struct key_model *key = &house->model->keys[k];
@@ -663,6 +748,8 @@ static uint64_t keys_there(struct house *house)
 	uint64_t n = 0;
 	for (uint16_t id = 0; id < house->n_cores; id++) {
 		shard_verify(house->cores[id].core->shard);
+		if (house->cores[id].core->shard->tier)
+			tier_verify(house->cores[id].core->shard->tier);
 		for (uint32_t db = 0; db < DATABASES; db++)
 			n += keyspace_count(house->cores[id].core->shard, house->names.of_db[db]);
 	}
@@ -674,8 +761,11 @@ void house_verify(struct house *house)
 	enum found found[HOUSE_KEYS];
 	uint64_t n = 0;
 	judge_flush(house);
-	for (uint32_t k = 0; k < HOUSE_KEYS; k++)
+	for (uint32_t k = 0; k < HOUSE_KEYS; k++) {
+		if (!make_warm(house, k))
+			return;
 		found[k] = judge_key(house, k);
+	}
 	for (uint32_t k = 0; k < HOUSE_KEYS; k++)
 		if (house->model->keys[k].is_asked)
 			judge_together(house, found, k);

@@ -39,6 +39,7 @@ struct model {
 	uint32_t next_tx;
 	uint64_t random;
 	/* What happened, for the last line of a test: */
+	uint64_t demotions, fetches, cleaned_bytes;
 	uint64_t writes, transactions, images, flushes, lives, crashes, crashes_in_open, undecided;
 };
 
@@ -58,6 +59,7 @@ struct house {
 	struct keyspace_names names;
 	uint64_t random; /* of what is done */
 	char why[1024];
+	uint64_t memory_max; /* of each core, under the policy tier; 0: no limit */
 	uint32_t clients_left, clients_stopped; /* since a log has failed: they leave their locks */
 };
 

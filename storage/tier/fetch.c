@@ -1,0 +1,258 @@
+/* Values back: one read each, and nobody waits here.
+ *
+ *   tier_fetch --lock granted--> open the file --> read --> check --> into memory --> lock released
+ *
+ * Those who came meanwhile are in the lock's queue, in order, and run when it is released. */
+#include "engine/core/file.h"
+#include "engine/log/log.h"
+#include "engine/memory/memory.h"
+#include "storage/locks/locks.h"
+#include "storage/tier/tier_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+struct fetch {
+	struct io_op op;
+	struct link link;   /* in the tier */
+	struct link opener; /* while it waits for the file to be open */
+	struct lock_waiter lock;
+	struct fetch_waiter *waiter; /* who holds the lock; NULL: the fetch itself */
+	struct tier *tier;
+	struct tier_file *file; /* that it uses; NULL: none yet */
+	struct cold_pointer pointer;
+	uint8_t *bytes;
+	uint64_t from; /* where they lie in the file */
+	struct key key;
+	uint8_t name[];
+};
+
+bool tier_must_fetch(struct shard *shard, const struct key *key)
+{
+	struct cold_pointer pointer;
+	struct object *object = shard->tier ? keyspace_peek(shard, key) : NULL;
+	if (!object || !object_is_cold(object) || !object_pointer(object, &pointer) || pointer.lost)
+		return false;
+	int64_t expires_ms = object_expires_ms(object);
+	return expires_ms == EXPIRES_NEVER || expires_ms > shard->now_ms;
+}
+
+/* ---- the end ---------------------------------------------------------------------------- */
+
+static void fetch_end(struct fetch *fetch)
+{
+	struct tier *tier = fetch->tier;
+	struct fetch_waiter *waiter = fetch->waiter;
+	uint64_t hash = fetch->key.hash;
+	if (fetch->file)
+		fetch->file->users--;
+	list_remove(&fetch->link);
+	memory_free(fetch->bytes);
+	memory_free(fetch);
+	if (waiter)
+		waiter->done(waiter);
+	else
+		lock_release(tier->shard, tier->shard->locks, hash);
+	tier->n_fetches--;
+	tier_may_have_ended(tier);
+}
+
+/* The key stays cold, and says so to all who ask. */
+static void fetch_lost(struct fetch *fetch, const char *why)
+{
+	struct tier *tier = fetch->tier;
+	struct cold_pointer pointer = fetch->pointer;
+	struct slice name = fetch->key.name;
+	log_warning("the value of key '%.*s' is lost: tier/%08x, %" PRIu32 " bytes at %" PRIu32 ": %s",
+	            (int)(name.len < 200 ? name.len : 200), (const char *)name.ptr, pointer.file, pointer.size,
+	            pointer.offset, why);
+	pointer.lost = 1;
+	keyspace_repoint(tier->shard, &fetch->key, &pointer);
+	tier->counters.lost++;
+	fetch_end(fetch);
+}
+
+/* Expiry, a deletion by no command's doing, or a flush may have come first. */
+static bool still_wanted(const struct fetch *fetch)
+{
+	struct cold_pointer pointer;
+	struct object *object = keyspace_peek(fetch->tier->shard, &fetch->key);
+	return object && object_is_cold(object) && object_pointer(object, &pointer) &&
+	       memcmp(&pointer, &fetch->pointer, sizeof(pointer)) == 0;
+}
+
+static void has_read(struct io_op *op)
+{
+	struct fetch *fetch = container_of(op, struct fetch, op);
+	struct tier *tier = fetch->tier;
+	const struct cold_pointer *pointer = &fetch->pointer;
+	struct tier_record record;
+	struct slice name, packed;
+	uint64_t ahead = pointer->offset - fetch->from;
+	tier->shard->now_ms = tier->core->wall_us / 1000;
+	tier->counters.reads++;
+	if (!still_wanted(fetch)) {
+		fetch_end(fetch);
+	} else if (op->result < 0) {
+		fetch_lost(fetch, strerror((int)-op->result));
+	} else if ((uint64_t)op->result < ahead + pointer->size) {
+		fetch_lost(fetch, "the file ends before");
+	} else if (!tier_record_read(fetch->bytes + ahead, pointer->size, pointer->file, pointer->offset, &record,
+	                             &name, &packed) ||
+	           record.size != pointer->size || record.crc != pointer->crc) {
+		fetch_lost(fetch, "what lies there is not what was written");
+	} else {
+		demote_backed(tier, FETCH_PERCENT);
+		enum err err = keyspace_warm(tier->shard, &fetch->key, packed);
+		if (err == OK)
+			fetch_end(fetch);
+		else
+			fetch_lost(fetch, "it is no value of this type");
+		tier_look(tier);
+	}
+}
+
+/* ---- the file --------------------------------------------------------------------------- */
+
+static void read_record(struct fetch *fetch)
+{
+	const struct cold_pointer *pointer = &fetch->pointer;
+	uint64_t end = ((uint64_t)pointer->offset + pointer->size + TIER_BLOCK - 1) / TIER_BLOCK * TIER_BLOCK;
+	fetch->from = pointer->offset / TIER_BLOCK * TIER_BLOCK;
+	if (end > fetch->file->size) { /* what the pointer says need not be true: nothing is allocated for it */
+		fetch_lost(fetch, "the file ends before");
+		return;
+	}
+	fetch->bytes = memory_aligned(TIER_BLOCK, end - fetch->from);
+	fetch->op.done = has_read;
+	io_file_read(fetch->tier->core->io, &fetch->op, fetch->file->fd, fetch->bytes, end - fetch->from, fetch->from);
+}
+
+static void has_opened(struct io_op *op)
+{
+	struct fetch *fetch = container_of(op, struct fetch, op);
+	struct tier *tier = fetch->tier;
+	struct tier_file *file = fetch->file;
+	int result = (int)op->result;
+	struct link openers;
+	list_init(&openers);
+	for (struct link *link; (link = list_pop_front(&file->openers));)
+		list_push_back(&openers, link);
+	file->opening = false;
+	if (result >= 0)
+		file_opened(tier, file, result);
+	for (struct link *link; (link = list_pop_front(&openers));) {
+		struct fetch *one = container_of(link, struct fetch, opener);
+		if (result >= 0)
+			read_record(one);
+		else
+			fetch_lost(one, strerror(-result));
+	}
+}
+
+static void open_file(struct fetch *fetch)
+{
+	char path[PATH_ROOM];
+	struct tier_file *file = fetch->file;
+	list_push_back(&file->openers, &fetch->opener);
+	if (file->opening)
+		return;
+	file->opening = true;
+	fetch->op.done = has_opened;
+	tier_path(fetch->tier->directory, file->number, path, sizeof(path));
+	io_file_open(fetch->tier->core->io, &fetch->op, path, IO_OPEN_READ | IO_OPEN_DIRECT, 0);
+}
+
+/* The lock is held. */
+static void fetch_begin(struct fetch *fetch)
+{
+	struct tier *tier = fetch->tier;
+	struct object *object = keyspace_peek(tier->shard, &fetch->key);
+	if (!object || !object_is_cold(object) || !object_pointer(object, &fetch->pointer) || fetch->pointer.lost) {
+		fetch_end(fetch);
+		return;
+	}
+	fetch->file = file_find(tier, fetch->pointer.file);
+	fetch->file->users++;
+	if (fetch->file->fd >= 0)
+		read_record(fetch);
+	else
+		open_file(fetch);
+}
+
+static void lock_granted(struct shard *shard, struct lock_waiter *waiter)
+{
+	fetch_begin(container_of(waiter, struct fetch, lock));
+}
+
+/* ---- asking for it ------------------------------------------------------------------------ */
+
+static bool is_under_way(const struct tier *tier, const struct key *key)
+{
+	list_each (link, &tier->fetches[key->hash % FETCH_LISTS]) {
+		const struct fetch *fetch = container_of(link, struct fetch, link);
+		if (!fetch->waiter && fetch->key.keyspace == key->keyspace && slice_equal(fetch->key.name, key->name))
+			return true;
+	}
+	return false;
+}
+
+static struct fetch *fetch_new(struct shard *shard, const struct key *key)
+{
+	struct tier *tier = shard->tier;
+	struct fetch *fetch = memory_zalloc(sizeof(*fetch) + key->name.len);
+	fetch->tier = tier;
+	fetch->key = *key;
+	if (key->name.len > 0)
+		memcpy(fetch->name, key->name.ptr, key->name.len);
+	fetch->key.name = slice_of(fetch->name, key->name.len);
+	list_push_back(&tier->fetches[key->hash % FETCH_LISTS], &fetch->link);
+	tier->n_fetches++;
+	return fetch;
+}
+
+void tier_fetch(struct shard *shard, const struct key *key, bool inside)
+{
+	if (is_under_way(shard->tier, key))
+		return;
+	struct fetch *fetch = fetch_new(shard, key);
+	fetch->lock = (struct lock_waiter){
+	        .fingerprint = key->hash, .kind = LOCK_HOLD, .inside = inside, .run = lock_granted};
+	if (lock_take(shard->locks, &fetch->lock))
+		fetch_begin(fetch);
+}
+
+void tier_fetch_held(struct shard *shard, const struct key *key, struct fetch_waiter *waiter)
+{
+	struct fetch *fetch = fetch_new(shard, key);
+	fetch->waiter = waiter;
+	fetch_begin(fetch);
+}
+
+/* ---- for tools ------------------------------------------------------------------------------ */
+
+int tier_read(struct core *core, const char *directory, const struct cold_pointer *pointer, struct buf *out,
+              struct slice *key, struct slice *packed)
+{
+	char path[PATH_ROOM];
+	struct tier_record record;
+	tier_path(directory, pointer->file, path, sizeof(path));
+	int fd = file_open(core, path, IO_OPEN_READ, 0);
+	if (fd < 0)
+		return fd == -ENOENT ? -EBADMSG : fd;
+	int64_t n = file_size(core, fd);
+	if (n >= 0 && (uint64_t)pointer->offset + pointer->size > (uint64_t)n)
+		n = -EBADMSG;
+	if (n >= 0) {
+		out->len = 0;
+		n = file_read(core, fd, buf_reserve(out, pointer->size), pointer->size, pointer->offset);
+	}
+	file_close(core, fd);
+	if (n < 0)
+		return (int)n;
+	out->len = (size_t)n;
+	bool sound = tier_record_read(out->ptr, out->len, pointer->file, pointer->offset, &record, key, packed) &&
+	             record.crc == pointer->crc && record.size == pointer->size;
+	return sound ? 0 : -EBADMSG;
+}
