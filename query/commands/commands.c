@@ -12,6 +12,7 @@
 #include "query/commands/slowlog.h"
 #include "storage/journal/journal.h"
 #include "storage/recovery/store.h"
+#include "storage/tier/tier.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -102,6 +103,8 @@ void commands_follow_settings(struct core *core)
 	shard->memory_max = settings->maxmemory / core->n_cores;
 	if (settings->maxmemory > 0 && shard->memory_max == 0)
 		shard->memory_max = 1; /* 0 would be no limit at all */
+	if (shard->tier)
+		tier_tend(shard->tier);
 	commands->slow_ns = slow_from_ns(settings);
 	if (shard->journal)
 		log_set_mode(journal_log(shard->journal), (enum log_mode)settings->durability);

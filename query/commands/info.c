@@ -20,6 +20,7 @@
 #include "query/session/session.h"
 #include "storage/journal/journal.h"
 #include "storage/recovery/store.h"
+#include "storage/tier/tier.h"
 
 #include <stdio.h>
 
@@ -38,6 +39,8 @@ struct info {
 	uint64_t changes;
 	struct store_facts store; /* zeros without a disk */
 	struct log_counters log;  /* of all cores together; the same */
+	struct tier_counters tier; /* the same */
+	uint64_t tier_keys, tier_bytes, tier_live_bytes;
 	uint64_t log_backlog;     /* the same */
 	struct memory_sums memory;
 	struct database_sums databases[DATABASES];
@@ -97,6 +100,21 @@ static void add_log(struct info *info, const struct shard *shard)
 	info->log.written_bytes += log->written_bytes;
 }
 
+static void add_tier(struct info *info, const struct shard *shard)
+{
+	info->tier_keys += shard->counters.cold_keys;
+	info->tier_bytes += shard->counters.cold_bytes;
+	if (!shard->tier)
+		return;
+	const struct tier_counters *tier = tier_counters(shard->tier);
+	info->tier.reads += tier->reads;
+	info->tier.demotions += tier->demotions + tier->dropped;
+	info->tier.written_bytes += tier->written_bytes;
+	info->tier.cleaned_bytes += tier->cleaned_bytes;
+	info->tier.lost += tier->lost;
+	info->tier_live_bytes += tier_live_bytes(shard->tier);
+}
+
 static void gather_there(struct core *there, void *arg)
 {
 	struct info *info = arg;
@@ -105,6 +123,7 @@ static void gather_there(struct core *there, void *arg)
 	session_each(there, add_session, info);
 	add_databases(info, there->shard);
 	add_log(info, there->shard);
+	add_tier(info, there->shard);
 	add_errors(info, commands);
 	info->changes += there->shard->changes;
 	for (uint32_t i = 0; i < command_count(commands->index); i++) {
@@ -303,6 +322,9 @@ static void section_memory(struct info *info)
 	text(info, "mem_allocator", "mimalloc");
 	number(info, "active_defrag_running", 0);
 	number(info, "lazyfree_pending_objects", memory->freeing);
+	number(info, "tier_keys", info->tier_keys);
+	number(info, "tier_bytes", info->tier_bytes);
+	number(info, "tier_file_live_bytes", info->tier_live_bytes);
 }
 
 /* The images: nothing is forked and nothing copied on write. */
@@ -402,6 +424,11 @@ static void section_stats(struct info *info)
 	number(info, "evicted_keys", sum(info, METRIC_KEYS_EVICTED));
 	number(info, "keyspace_hits", sum(info, METRIC_KEYSPACE_HITS));
 	number(info, "keyspace_misses", sum(info, METRIC_KEYSPACE_MISSES));
+	number(info, "tier_reads", info->tier.reads);
+	number(info, "tier_demotions", info->tier.demotions);
+	number(info, "tier_written_bytes", info->tier.written_bytes);
+	number(info, "tier_cleaned_bytes", info->tier.cleaned_bytes);
+	number(info, "tier_lost_values", info->tier.lost);
 	number(info, "pubsub_channels", info->channels.channels);
 	number(info, "pubsub_patterns", info->channels.patterns);
 	number(info, "pubsubshard_channels", info->channels.shard_channels);

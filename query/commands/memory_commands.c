@@ -188,7 +188,7 @@ const struct command memory_rows[] = {
 	 .tips = "request_policy:all_shards response_policy:all_succeeded"},
 	{"STATS", 2, {0}, COMMAND_FIBER, "4.0.0", "O(1)", "What memory goes to.", run_memory_stats,
 	 .tips = "nondeterministic_output request_policy:all_shards response_policy:special"},
-	{"USAGE", -3, {2, 2, 1}, COMMAND_READ, "4.0.0", "O(N) where N is the number of samples.",
+	{"USAGE", -3, {2, 2, 1}, COMMAND_READ | COMMAND_COLD, "4.0.0", "O(N) where N is the number of samples.",
 	 "The memory that a key and its value take.", run_memory_usage, memory_usage_args},
 	{0},
 };

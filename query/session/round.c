@@ -8,6 +8,7 @@
 #include "engine/metrics/metrics.h"
 #include "engine/placement/placement.h"
 #include "query/commands/slowlog.h"
+#include "query/session/cold.h"
 #include "query/session/parcel.h"
 #include "query/session/pause.h"
 #include "query/session/round_private.h"
@@ -310,6 +311,8 @@ struct client_view view_on_shard(const struct client_view *client, const struct 
 static inline void execute(struct exec *exec)
 {
 	enum err err = unlikely(exec->guarded) ? call_admit(exec->shard, exec->command->flags) : OK;
+	if (likely(err == OK) && unlikely(exec->shard->counters.cold_keys > 0))
+		err = values_are_here(exec);
 	if (likely(err == OK))
 		err = exec->command->run(exec);
 	if (unlikely(err != OK))
@@ -348,7 +351,34 @@ struct parked {
 	struct batch *batch;
 	struct call *call;
 	bool has_turn; /* at the key of waiter.fingerprint: it is free while `run` is called */
+	bool with_rest; /* those behind it in the batch wait for it */
+	struct room_waiter room;
+	struct buf pins; /* of struct object *: values that must not leave again before it runs */
 };
+
+static void unpin(struct shard *shard, struct parked *parked)
+{
+	struct object **objects = (struct object **)(void *)parked->pins.ptr;
+	for (size_t n = parked->pins.len / sizeof(*objects); n-- > 0;)
+		object_return(shard, objects[n]);
+	parked->pins.len = 0;
+}
+
+static void pin(struct shard *shard, struct parked *parked, const struct key *key)
+{
+	struct object *object = keyspace_peek(shard, key);
+	if (!object || object_is_cold(object) || object_chillable(object) < COLD_VALUE_MIN)
+		return;
+	object_lend(shard, object);
+	buf_append(&parked->pins, slice_of(&object, sizeof(struct object *)));
+}
+
+static void parked_free(struct shard *shard, struct parked *parked)
+{
+	unpin(shard, parked);
+	buf_fini(&parked->pins);
+	memory_free(parked);
+}
 
 static bool park(struct shard *shard, struct parked *parked, uint64_t fingerprint)
 {
@@ -362,16 +392,48 @@ static bool park(struct shard *shard, struct parked *parked, uint64_t fingerprin
 	return false;
 }
 
-/* Queues a call at the first of its keys that is locked; false if none is. */
+/* A value that is needed and cold is on its way from here on; the fetch is in the key's queue before the call. */
+static void call_for_value(struct shard *shard, struct parked *parked, const struct key *key)
+{
+	if (!tier_must_fetch(shard, key)) {
+		if (parked->call->many_keys)
+			pin(shard, parked, key);
+		return;
+	}
+	tier_fetch(shard, key, parked->waiter.inside);
+	if (parked->waiter.fingerprint == key->hash)
+		parked->has_turn = false;
+}
+
+static void call_for_values(struct shard *shard, struct parked *parked, const uint32_t *at, int n)
+{
+	const struct batch *batch = parked->batch;
+	const struct slice *argv = batch->arguments + parked->call->args_at;
+	unpin(shard, parked);
+	if (!shard_is_tiered(shard) || !shard->tier || !needs_values(parked->call->command, argv, parked->call->argc))
+		return;
+	for (int i = 0; i < n; i++) {
+		struct slice name = argv[at[i]];
+		struct key key = {.name = name, .hash = key_hash(shard->hash_seed, name), .slot = slot_of(name),
+				  .keyspace = shard->keyspace_of_db[batch->client.db]};
+		call_for_value(shard, parked, &key);
+	}
+}
+
+/* Queues a call at the first of its keys that is locked, behind the fetches of those that are cold; false if none is. */
 static bool park_call(struct shard *shard, struct parked *parked)
 {
 	struct call *call = parked->call;
 	const struct slice *argv = parked->batch->arguments + call->args_at;
-	if (!call->many_keys || !call->first_key)
+	if (!call->many_keys || !call->first_key) {
+		uint32_t first = call->first_key;
+		call_for_values(shard, parked, &first, first ? 1 : 0);
 		return park(shard, parked, call->hash);
+	}
 	uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
 	int n = keys_positions(call->command, argv, call->argc, room, ROUND_KEYS_INLINE, &at, &owned);
 	bool waits = false;
+	call_for_values(shard, parked, at, n);
 	for (int i = 0; i < n && !waits; i++)
 		waits = park(shard, parked, key_hash(shard->hash_seed, argv[at[i]]));
 	memory_free(owned);
@@ -401,25 +463,56 @@ static void call_run_timed(struct exec *exec, struct call *call, const struct sl
 }
 
 static void parked_turn(struct shard *shard, struct lock_waiter *waiter);
+static void room_turn(struct shard *shard, struct room_waiter *waiter);
 static bool batch_settles(struct core *core, struct batch *batch);
 
-/* True: the call must wait for a lock, and `run` comes later. */
-static bool must_park(struct core *core, struct batch *batch, struct call *call)
+static bool lacks_room(const struct shard *shard, const struct call *call)
 {
+	return call->command->flags & COMMAND_GROWS && tier_is_full(shard);
+}
+
+/* Nothing is locked: may a call run at once, though there are cold keys? */
+static bool may_run(struct shard *shard, const struct batch *batch, const struct call *call)
+{
+	struct key key = {.name = batch->arguments[call->args_at + call->first_key], .hash = call->hash,
+			  .slot = call->slot, .keyspace = shard->keyspace_of_db[batch->client.db]};
+	if (lacks_room(shard, call) || call->many_keys)
+		return false;
+	return !call->first_key || !tier_must_fetch(shard, &key) ||
+	       !needs_values(call->command, batch->arguments + call->args_at, call->argc);
+}
+
+enum held {
+	HELD_NOT,
+	HELD_ALONE,
+	HELD_WITH_REST, /* those behind it wait for it */
+};
+
+/* Must the call wait, for a lock, a value or room? Then its turn comes later. */
+static enum held must_park(struct core *core, struct batch *batch, struct call *call)
+{
+	struct shard *shard = core->shard;
+	if (locks_at_rest(shard->locks) && may_run(shard, batch, call))
+		return HELD_NOT;
 	struct parked *parked = memory_zalloc(sizeof(*parked));
 	parked->waiter.kind = LOCK_PASS;
 	parked->waiter.run = parked_turn;
 	parked->batch = batch;
 	parked->call = call;
-	if (!park_call(core->shard, parked)) {
-		memory_free(parked);
-		return false;
+	parked->room.run = room_turn;
+	bool waits_for_room = lacks_room(shard, call);
+	parked->with_rest = call->many_keys || waits_for_room;
+	if (waits_for_room) {
+		tier_wait_for_room(shard, &parked->room);
+	} else if (!park_call(shard, parked)) {
+		parked_free(shard, parked);
+		return HELD_NOT;
 	}
 	batch->parked++;
 	batch->disordered = true;
 	batch->direct = false; /* this answer is held back anyway */
 	metric_add(core, METRIC_COMMANDS_PARKED, 1);
-	return true;
+	return parked->with_rest ? HELD_WITH_REST : HELD_ALONE;
 }
 
 /* Is it worth a clock reading of its own (25 ns)? Those of constant cost share their
@@ -467,43 +560,57 @@ static void call_run_late(struct exec *exec, struct batch *batch, struct call *c
 static void batch_go_on(struct exec *exec, struct batch *batch)
 {
 	for (struct call *call = take(batch->rest); call; call = call->next) {
-		if (locks_at_rest(exec->shard->locks) || !must_park(exec->core, batch, call)) {
+		bool is_free = locks_at_rest(exec->shard->locks) && !shard_is_tiered(exec->shard);
+		enum held held = is_free ? HELD_NOT : must_park(exec->core, batch, call);
+		if (held == HELD_NOT) {
 			call_run_late(exec, batch, call);
-		} else if (call->many_keys) {
+		} else if (held == HELD_WITH_REST) {
 			batch->rest = call->next;
 			return;
 		}
 	}
 }
 
-static void parked_turn(struct shard *shard, struct lock_waiter *waiter)
+/* What it waited for is there; maybe there is more. */
+static void parked_go_on(struct shard *shard, struct parked *parked)
 {
-	struct parked *parked = container_of(waiter, struct parked, waiter);
 	struct batch *batch = parked->batch;
 	struct call *call = parked->call;
 	struct core *core = shard->core;
-	waiter->inside = true; /* it has passed the entry already */
-	parked->has_turn = true;
-	if (call->many_keys && park_call(shard, parked))
+	bool with_rest = parked->with_rest;
+	shard->now_ms = core->wall_us / 1000;
+	if (park_call(shard, parked))
 		return;
-	memory_free(parked);
 	struct reply reply = {.ops = batch->ops, .out = &batch->out, .loans = &batch->loans};
 	struct client_view view = view_on_shard(&batch->client, shard);
 	struct exec exec = {.core = core, .shard = shard, .client = &view, .reply = &reply,
 			    .guarded = shard_is_guarded(shard)};
-	shard->now_ms = core->wall_us / 1000;
 	view.now_ms = shard->now_ms;
 	view.now_us = core->wall_us;
 	call_run_late(&exec, batch, call);
+	parked_free(shard, parked);
 	assert(batch->parked > 0);
 	batch->parked--;
-	if (call->many_keys)
+	if (with_rest)
 		batch_go_on(&exec, batch);
 	if (!batch->passed || batch->parked > 0)
 		return;
 	count_batch(core, batch);
 	if (batch_settles(core, batch))
 		batch_passed(core, batch);
+}
+
+static void parked_turn(struct shard *shard, struct lock_waiter *waiter)
+{
+	struct parked *parked = container_of(waiter, struct parked, waiter);
+	waiter->inside = true; /* it has passed the entry already */
+	parked->has_turn = true;
+	parked_go_on(shard, parked);
+}
+
+static void room_turn(struct shard *shard, struct room_waiter *waiter)
+{
+	parked_go_on(shard, container_of(waiter, struct parked, room));
 }
 
 static struct key key_of_call(const struct batch *batch, const struct call *call)
@@ -547,6 +654,7 @@ static void batch_run(struct core *core, struct batch *batch, struct buf *direct
 	batch->rest = NULL;
 	batch->passed = batch->disordered = false;
 	batch->direct = direct != NULL;
+	bool is_tiered = shard_is_tiered(shard);
 	batch->out_from = batch->out.len;
 
 	struct call *object_ahead = prefetch_first(core, batch);
@@ -558,10 +666,13 @@ static void batch_run(struct core *core, struct batch *batch, struct buf *direct
 			prefetch_object(core, batch, object_ahead);
 			object_ahead = object_ahead->next;
 		}
-		if (unlikely(!locks_at_rest(shard->locks)) && must_park(core, batch, call)) {
+		enum held held = HELD_NOT;
+		if (unlikely(!locks_at_rest(shard->locks) || is_tiered))
+			held = must_park(core, batch, call);
+		if (unlikely(held != HELD_NOT)) {
 			reply.out = &batch->out;
 			reply.loans = &batch->loans;
-			if (!call->many_keys)
+			if (held == HELD_ALONE)
 				continue;
 			batch->rest = call->next;
 			break;

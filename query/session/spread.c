@@ -4,6 +4,7 @@
 #include "engine/memory/memory.h"
 #include "engine/metrics/metrics.h"
 #include "engine/placement/placement.h"
+#include "query/session/cold.h"
 #include "query/session/round_private.h"
 #include "query/session/unit.h"
 
@@ -218,6 +219,103 @@ static void release_part(struct core *there, struct part *part)
 
 void lockset_release(struct core *core, struct lockset *set) { lockset_each(core, set, release_part, NULL); }
 
+/* ---- cold values -------------------------------------------------------------------- */
+
+/* One core's part of the set: its values on their way back, or its wait for room. */
+struct cold_visit {
+	struct fetch_waiter fetched;
+	struct room_waiter room;
+	const struct locked_key *keys;
+	uint32_t n, pending;
+	int db; /* -1: all */
+	uint16_t from;
+	bool deferred; /* the answer comes by a post */
+	struct core *there;
+	struct fiber *fiber;
+};
+
+static void cold_visit_end(struct cold_visit *visit)
+{
+	struct message message = {.run = visit_over, .args[0].ptr = visit->fiber};
+	if (visit->deferred)
+		core_post(visit->there, visit->from, &message);
+	else
+		core_reply(visit->there, visit->from, &message);
+}
+
+static void cold_visit_defer(struct core *core, struct cold_visit *visit)
+{
+	visit->deferred = true;
+	core_defer(core, visit->from);
+}
+
+static void one_fetched(struct fetch_waiter *waiter)
+{
+	struct cold_visit *visit = container_of(waiter, struct cold_visit, fetched);
+	if (--visit->pending == 0)
+		cold_visit_end(visit);
+}
+
+static void warm_begins(struct core *core, struct message *message)
+{
+	struct cold_visit *visit = message->args[0].ptr;
+	struct shard *shard = core->shard;
+	visit->there = core;
+	visit->pending = 1; /* this one */
+	for (uint32_t i = 0; i < visit->n; i++) {
+		for (int db = 0; db < DATABASES; db++) {
+			const struct locked_key *locked = &visit->keys[i];
+			struct key key = {.name = locked->name, .hash = locked->hash, .slot = locked->slot,
+					  .keyspace = shard->keyspace_of_db[db]};
+			if ((visit->db >= 0 && visit->db != db) || !tier_must_fetch(shard, &key))
+				continue;
+			visit->pending++;
+			tier_fetch_held(shard, &key, &visit->fetched);
+		}
+	}
+	if (visit->pending > 1)
+		cold_visit_defer(core, visit);
+	one_fetched(&visit->fetched);
+}
+
+static void room_found(struct shard *shard, struct room_waiter *waiter)
+{
+	cold_visit_end(container_of(waiter, struct cold_visit, room));
+}
+
+static void room_begins(struct core *core, struct message *message)
+{
+	struct cold_visit *visit = message->args[0].ptr;
+	visit->there = core;
+	if (!tier_is_full(core->shard)) {
+		cold_visit_end(visit);
+		return;
+	}
+	cold_visit_defer(core, visit);
+	visit->room.run = room_found;
+	tier_wait_for_room(core->shard, &visit->room);
+}
+
+static void visit_each(struct core *core, struct lockset *set, int db, void (*begin)(struct core *, struct message *))
+{
+	for (uint32_t from = 0, to; from < set->n; from = to) {
+		to = run_end(set, from);
+		struct cold_visit visit = {.fetched.done = one_fetched, .keys = set->keys + from, .n = to - from,
+					   .db = db, .from = core->id, .fiber = fiber_self(core)};
+		struct message message = {.run = begin, .args[0].ptr = &visit};
+		core_request(core, set->keys[from].core, &message);
+		fiber_wait(core);
+	}
+}
+
+void lockset_warm(struct core *core, struct lockset *set, int db) { visit_each(core, set, db, warm_begins); }
+
+void lockset_wait_for_room(struct core *core, struct lockset *set)
+{
+	if (unlikely(core->shard->policy == EVICT_TIER))
+		visit_each(core, set, 0, room_begins);
+}
+
 /* ---- values there and back ---------------------------------------------------------- */
 
 struct spread {
@@ -226,6 +324,8 @@ struct spread {
 	const struct command *command;
 	struct unit *unit;
 	bool admitted; /* before */
+	bool needs_values;
+	_Atomic bool cold; /* a value must be fetched first */
 	_Atomic(enum err) refused; /* a shard has no memory or no log; written by any core, read after all */
 	struct lockset *changes; /* where the scratch shard's hook looks keys up */
 };
@@ -236,12 +336,19 @@ static struct key key_in_db(const struct shard *shard, const struct locked_key *
 			    .keyspace = shard->keyspace_of_db[db]};
 }
 
-static void fetch_db(struct shard *shard, struct locked_key *locked, int db)
+static void fetch_db(struct shard *shard, struct spread *spread, struct locked_key *locked, int db)
 {
 	struct key key = key_in_db(shard, locked, db);
 	struct object *object = keyspace_find(shard, &key, FIND_QUIET);
 	if (!object)
 		return;
+	if (unlikely(object_is_cold(object)) && spread->needs_values) {
+		if (tier_must_fetch(shard, &key))
+			spread->cold = true;
+		else
+			spread->refused = ERR_VALUE_LOST;
+		return;
+	}
 	object_pack(object, &locked->fetched[db]);
 	locked->expires_ms[db] = object_expires_ms(object);
 }
@@ -259,7 +366,7 @@ static void fetch_part(struct core *there, struct part *part)
 		struct locked_key *locked = &part->keys[i];
 		for (int db = 0; db < DATABASES; db++)
 			if (spread->all_databases || db == spread->client->db)
-				fetch_db(shard, locked, db);
+				fetch_db(shard, spread, locked, db);
 	}
 	unit_leave(there, spread->unit);
 }
@@ -382,9 +489,15 @@ static void execute_on(struct core *core, struct lockset *set, const struct clie
 {
 	struct shard *scratch = core->commands->rounds->scratch;
 	struct spread spread = {.client = client, .command = command, .changes = set, .unit = unit, .admitted = admitted,
-				.all_databases = command->flags & COMMAND_OTHER_DB};
+				.all_databases = command->flags & COMMAND_OTHER_DB,
+				.needs_values = needs_values(command, argv, argc)};
 	lockset_prepare(set);
 	lockset_each(core, set, fetch_part, &spread);
+	if (unlikely(spread.cold) && spread.refused == OK) {
+		lockset_warm(core, set, spread.all_databases ? -1 : client->db);
+		lockset_prepare(set);
+		lockset_each(core, set, fetch_part, &spread);
+	}
 	if (spread.refused != OK) {
 		reply_err(reply, spread.refused);
 		return;
@@ -422,6 +535,8 @@ void spread_run(struct core *core, const struct client_view *client, const struc
 	struct reply_mark mark = reply_mark(reply);
 	unit_init(&unit, core, client->waits);
 	lockset_of(&set, core, command, argv, argc);
+	if (command->flags & COMMAND_GROWS)
+		lockset_wait_for_room(core, &set);
 	lockset_lock(core, &set);
 	metric_add(core, METRIC_COMMANDS_SPREAD, 1);
 	execute_on(core, &set, client, command, argv, argc, reply, &unit, false);

@@ -37,6 +37,13 @@ struct lockset {
 
 void lockset_add(struct lockset *set, const struct core *core, struct slice name);
 void lockset_lock(struct core *core, struct lockset *set);    /* waits */
+/* Fiber code: values of these keys that are cold come back; the locks, or the gate, are held. In one database, or
+ * (-1) in all. */
+void lockset_warm(struct core *core, struct lockset *set, int db);
+
+/* Fiber code: until the shards of these keys have room for more, or no hope of it; holding nothing. */
+void lockset_wait_for_room(struct core *core, struct lockset *set);
+
 void lockset_release(struct core *core, struct lockset *set); /* waits for the last */
 void lockset_fini(struct lockset *set);
 

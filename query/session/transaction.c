@@ -293,7 +293,7 @@ static enum isolation isolation_for(const struct core *core, const struct transa
 {
 	if (t->flags & COMMAND_ALL_SLOTS)
 		return BY_GATE;
-	if (t->flags & COMMAND_FIBER || !locks_at_rest(core->shard->locks))
+	if (t->flags & COMMAND_FIBER || !locks_at_rest(core->shard->locks) || core->shard->counters.cold_keys > 0)
 		return BY_LOCKS;
 	for (uint32_t i = 0; i < set->n; i++)
 		if (set->keys[i].core != core->id)
@@ -328,6 +328,7 @@ static bool watches_hold(struct core *core, const struct transaction *t, int64_t
 
 struct admission {
 	uint32_t flags; /* of all commands */
+	bool cold;      /* some shard has cold keys */
 	enum err err;
 };
 
@@ -337,15 +338,18 @@ static void admit_there(struct core *there, void *arg)
 	admission->err = call_admit(there->shard, admission->flags);
 	if (there->shard->journal)
 		(void)journal_flush(there->shard->journal); /* what had to go for it */
+	admission->cold |= there->shard->counters.cold_keys > 0;
 }
 
-/* Memory and log room are asked for before the first command runs. */
-static enum err admit(struct core *core, const struct transaction *t, const struct lockset *set)
+/* Memory and log room are asked for before the first command runs, and values that are cold come back. */
+static enum err admit(struct core *core, const struct transaction *t, struct lockset *set)
 {
 	struct admission admission = {.flags = t->flags};
 	for (uint32_t i = 0; i < set->n && admission.err == OK; i++)
 		if (i == 0 || set->keys[i - 1].core != set->keys[i].core)
 			call_on(core, set->keys[i].core, admit_there, &admission);
+	if (unlikely(admission.cold) && admission.err == OK)
+		lockset_warm(core, set, -1);
 	return admission.err;
 }
 
@@ -405,7 +409,7 @@ static void run_queued(struct core *core, struct session *session, const struct 
 	call_on(core, (uint16_t)to, run_there, &call);
 }
 
-static void run_transaction(struct exec *exec, struct transaction *t, const struct lockset *set)
+static void run_transaction(struct exec *exec, struct transaction *t, struct lockset *set)
 {
 	struct core *core = exec->core;
 	if (!watches_hold(core, t, exec->client->now_ms)) {
@@ -452,6 +456,8 @@ static enum err run_exec(struct exec *exec)
 	}
 	struct lockset set = {.core = exec->core};
 	keys_of(exec->core, t, &set);
+	if (t->flags & COMMAND_GROWS)
+		lockset_wait_for_room(exec->core, &set);
 	enum isolation isolation = isolation_for(exec->core, t, &set);
 	if (isolation == BY_LOCKS)
 		lockset_lock(exec->core, &set);
