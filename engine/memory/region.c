@@ -1,5 +1,6 @@
 #include "engine/memory/region.h"
 
+#include "engine/base/rare.h"
 #include "engine/io/os.h"
 #include "engine/memory/memory.h"
 
@@ -97,6 +98,9 @@ void region_give(void *region) { os_unmap(region, REGION_SIZE); }
 
 void region_prepare(struct region_source *source)
 {
+	/* The simulator's worlds are many and small, and have one thread. */
+	if (RARE(false, true))
+		return;
 	/* Without the thread regions are of small pages: slower, not wrong. */
 	if (!source->started)
 		source->started = os_thread_start(&source->thread, -1, "orbit-memory", prepare_all, source) == 0;
