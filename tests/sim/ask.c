@@ -183,12 +183,18 @@ static void draw_move(struct client *c, struct step *step)
 
 static void draw_global(struct client *c, struct step *step)
 {
+	/* The keeper's keys lie in database 0. */
+	uint8_t first = c->config->has_keeper;
 	step->verb = DRAW(c, FLUSHDB, FLUSHALL, SWAPDB, SWAPDB);
 	step->n = 0;
+	if (step->verb == FLUSHALL && c->config->has_keeper)
+		step->verb = FLUSHDB;
+	if (step->verb == FLUSHDB && step->db < first)
+		step->verb = SWAPDB;
 	if (step->verb != SWAPDB)
 		return;
-	step->db = (uint8_t)sim_below(c->sim, DATABASES_USED);
-	step->db_to = (uint8_t)sim_below(c->sim, DATABASES_USED);
+	step->db = first + (uint8_t)sim_below(c->sim, DATABASES_USED - first);
+	step->db_to = first + (uint8_t)sim_below(c->sim, DATABASES_USED - first);
 }
 
 static void draw_expire(struct client *c, struct step *step)

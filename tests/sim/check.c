@@ -794,7 +794,8 @@ static void judge(const struct history *history, uint64_t slots, uint64_t steps_
 	enum verdict verdict = search_patiently(&s, steps_max);
 	if (verdict != LINEARIZABLE) {
 		out->verdict = verdict;
-		explain(&s, verdict, to);
+		if (verdict == NOT_LINEARIZABLE || !history->is_cut)
+			explain(&s, verdict, to);
 	}
 	out->steps += s.steps;
 	out->parts++;

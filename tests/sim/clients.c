@@ -10,6 +10,10 @@
 
 enum { ALL_CLIENTS_MAX = CLIENTS_MAX + SUBSCRIBERS_MAX + 4, FAILURE_MAX = 400, TRICKLE = 8 };
 
+/* Changes that nobody will ever be told of, or not surely, can have happened at any time or not at all: each
+ * doubles the work of whoever looks for the order of things. */
+enum { UNTOLD_MAX = 6, DOUBTS_MAX = 3 };
+
 /* A session whose client left before all was answered. */
 struct ghost {
 	uint16_t client, session;
@@ -160,10 +164,6 @@ static void send_some(struct client *c)
 /* The rest is never sent: what lies there stays undated, and is no part of the history. */
 static void cut_output(struct client *c) { c->output.len = sim_below(c->sim, c->output.len) + 1; }
 
-/* Changes that nobody will ever be told of can have happened at any time or not at all: each
- * doubles the work of whoever looks for the order of things. */
-enum { UNTOLD_MAX = 6 };
-
 static void generate(struct client *c)
 {
 	uint64_t n = 1 + sim_below(c->sim, c->config->pipeline);
@@ -265,6 +265,8 @@ static void take_answer(struct client *c, struct operation *operation, struct sl
 		operation->invoked = NEVER;
 	} else if (c->config->may_stop && reply_leaves_doubt(reply)) {
 		operation->in_doubt = true;
+		if (++c->doubts == DOUBTS_MAX)
+			c->left = 0;
 	} else {
 		operation->responded = moment;
 		operation->reply = text_id(c->history->texts, reply);

@@ -59,6 +59,7 @@ struct client {
 	uint32_t uniques;             /* values made */
 	uint32_t filled[FILLER_KEYS]; /* the filler's values */
 	uint32_t stage;               /* the janitor's */
+	uint32_t doubts;              /* answers that left open whether a command counts */
 };
 
 /* ask.c: puts requests into the output, and what they await. */

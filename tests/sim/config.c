@@ -88,7 +88,7 @@ static void keep(uint64_t *s, struct config *c)
 	c->segment_size = 4096 * PICK(s, 8, 8, 16, 32);
 	c->image_log_bytes = PICK(s, 20000, 60000, 200000, 1000000);
 	c->image_growth = 1;
-	c->disk_delay_ns = PICK(s, 20000, 100000, 1000000);
+	c->disk_delay_ns = PICK(s, 20000, 100000, 1000000, 5000000);
 	c->mix[MIX_SAVE] += PICK(s, 0, 2);
 }
 
@@ -135,12 +135,20 @@ static void draw_durable_mix(uint64_t *s, struct config *c)
 	static const uint32_t usual[MIX_KINDS] = {
 	        [MIX_READ] = 15,  [MIX_WRITE] = 40, [MIX_COUNT] = 5,  [MIX_EDIT] = 25,
 	        [MIX_MANY] = 25,  [MIX_MOVE] = 10,  [MIX_MULTI] = 15, [MIX_SELECT] = 3,
-	        [MIX_GLOBAL] = 3, [MIX_EXPIRE] = 8, [MIX_SAVE] = 2,
+	        [MIX_GLOBAL] = 6, [MIX_EXPIRE] = 8, [MIX_SAVE] = 2,
 	};
 	for (int kind = 0; kind < MIX_KINDS; kind++)
 		c->mix[kind] = kind <= MIX_WRITE || one_in(s, 2) ? usual[kind] * PICK(s, 1, 1, 4) : 0;
-	if (c->has_keeper || !one_in(s, 3))
-		c->mix[MIX_GLOBAL] = 0;
+}
+
+const char *const trouble_names[TROUBLES] = {"none", "slow", "fails", "full", "lies", "flips"};
+
+/* What may be lost without any trouble would hide what it does. */
+void config_make_trouble(struct config *config, enum disk_trouble trouble)
+{
+	config->trouble = trouble;
+	if (trouble >= TROUBLE_FAILS)
+		config->durability = 0;
 }
 
 /* Lives are short: there are many of them. */
@@ -176,10 +184,8 @@ struct config config_draw_durable(uint64_t seed)
 	c.image_growth = PICK(s, 1, 1, 2);
 	c.durability = (int)PICK(s, 0, 0, 0, 0, 0, 0, 0, 1, 2);
 	c.n_lives = PICK(s, 2, 6, 12, 20);
-	c.trouble = (enum disk_trouble)PICK(s, 0, 0, 0, 0, TROUBLE_SLOW, TROUBLE_FAILS, TROUBLE_FAILS, TROUBLE_FULL,
-	                                    TROUBLE_LIES, TROUBLE_FLIPS);
-	if (c.trouble >= TROUBLE_FAILS)
-		c.durability = 0;
+	config_make_trouble(&c, (enum disk_trouble)PICK(s, 0, 0, 0, 0, TROUBLE_SLOW, TROUBLE_FAILS, TROUBLE_FAILS,
+	                                                TROUBLE_FULL, TROUBLE_LIES, TROUBLE_FLIPS));
 	return c;
 }
 
@@ -208,7 +214,7 @@ void config_print(const struct config *c, FILE *to)
 	if (c->keeps)
 		fprintf(to,
 		        "  store: durability %d segments %llu images from %llu growth %u delay %u keeper %d lives %u "
-		        "trouble %d\n",
+		        "trouble %s\n",
 		        c->durability, (unsigned long long)c->segment_size, (unsigned long long)c->image_log_bytes,
-		        c->image_growth, c->disk_delay_ns, c->has_keeper, c->n_lives, c->trouble);
+		        c->image_growth, c->disk_delay_ns, c->has_keeper, c->n_lives, trouble_names[c->trouble]);
 }

@@ -82,4 +82,6 @@ struct config {
 /* What the seed says. */
 struct config config_draw(uint64_t seed);
 struct config config_draw_durable(uint64_t seed); /* what all its lives share */
+void config_make_trouble(struct config *config, enum disk_trouble trouble);
+extern const char *const trouble_names[TROUBLES];
 void config_print(const struct config *config, FILE *to);

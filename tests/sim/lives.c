@@ -69,12 +69,13 @@ static struct plan draw_plan(struct lives *lives)
 		plan.when_open = true;
 		plan.after = 1 + draw(lives, lives->life_events);
 	} else {
-		static const enum moment moments[] = {MOMENT_OPEN,  MOMENT_MANIFEST, MOMENT_MANIFEST,
-		                                      MOMENT_IMAGE, MOMENT_IMAGE,    MOMENT_CLOSE};
+		static const enum moment moments[] = {MOMENT_OPEN,   MOMENT_MANIFEST, MOMENT_MANIFEST,
+		                                      MOMENT_IMAGE,  MOMENT_IMAGE,    MOMENT_COMMIT,
+		                                      MOMENT_COMMIT, MOMENT_COMMIT,   MOMENT_CLOSE};
 		plan.is_aimed = true;
 		plan.moment = moments[draw(lives, array_len(moments))];
-		plan.times =
-		        1 + (uint32_t)draw(lives, plan.moment == MOMENT_OPEN || plan.moment == MOMENT_CLOSE ? 1 : 3);
+		bool is_once = plan.moment == MOMENT_OPEN || plan.moment == MOMENT_CLOSE;
+		plan.times = 1 + (uint32_t)draw(lives, is_once ? 1 : plan.moment == MOMENT_COMMIT ? 20 : 3);
 		plan.after = 1 + draw(lives, draw(lives, 2) ? 40 : 8);
 	}
 	return plan;
@@ -532,15 +533,18 @@ static bool is_sound(struct lives *lives, bool loud)
 enum verdict_of_trial { TRIAL_HARMLESS, TRIAL_DETECTED, TRIAL_CHECKED, TRIAL_FAILED, TRIAL_VERDICTS };
 
 struct pick_file {
+	bool head; /* of the directory: of what is there there are copies */
 	uint64_t left;
 	char path[64];
 	uint64_t size;
 };
 
+static bool is_head(const char *path) { return strstr(path, "superblock") || strstr(path, "manifest"); }
+
 static void pick(void *arg, const char *path, uint64_t size)
 {
 	struct pick_file *file = arg;
-	if (size == 0 || file->left == UINT64_MAX)
+	if (size == 0 || file->left == UINT64_MAX || (file->head && !is_head(path)))
 		return;
 	snprintf(file->path, sizeof(file->path), "%s", path);
 	file->size = size;
@@ -548,12 +552,14 @@ static void pick(void *arg, const char *path, uint64_t size)
 		file->left = UINT64_MAX;
 }
 
-static void flip_some_bit(struct lives *lives)
+/* True: it was where a copy stands in for it. */
+static bool flip_some_bit(struct lives *lives)
 {
-	struct pick_file file = {.left = draw(lives, 40)};
+	struct pick_file file = {.left = draw(lives, 40), .head = draw(lives, 4) == 0};
 	while (file.left != UINT64_MAX)
 		sim_disk_each(lives->disk, pick, &file);
 	sim_disk_flip_bit(lives->disk, file.path, draw(lives, file.size * 8));
+	return is_head(file.path);
 }
 
 /* A life that ends in order, so that the log's last frame attests all others: what a lying disk then lacks is missed.
@@ -579,12 +585,12 @@ static bool live_with_lies(struct lives *lives, uint32_t number)
 }
 
 /* Does the next start know what was true, or refuse? */
-static enum verdict_of_trial try_start(struct lives *lives)
+static enum verdict_of_trial try_start(struct lives *lives, bool may_be_refused)
 {
 	struct life life;
 	bool sound = is_sound(lives, false);
 	life_begin(&life, lives, lives->config.n_lives + 1);
-	life.run.may_be_refused = true;
+	life.run.may_be_refused = may_be_refused;
 	if (!life_run(lives, &life))
 		return TRIAL_FAILED;
 	if (!life.run.is_refused)
@@ -602,9 +608,13 @@ static enum verdict_of_trial trial(struct lives *lives, uint32_t number)
 	lives->loud = false;
 	if (lives->config.trouble == TROUBLE_LIES && !live_with_lies(lives, number))
 		return TRIAL_FAILED;
-	for (uint64_t n = 1 + draw(lives, 3); lives->config.trouble == TROUBLE_FLIPS && n > 0; n--)
-		flip_some_bit(lives);
-	return try_start(lives);
+	if (lives->config.trouble == TROUBLE_LIES)
+		return try_start(lives, true);
+	uint64_t n = 1 + draw(lives, 3);
+	bool has_copy = flip_some_bit(lives);
+	for (uint64_t i = 1; i < n; i++)
+		(void)flip_some_bit(lives);
+	return try_start(lives, n > 1 || !has_copy);
 }
 
 /* In a process of its own, which may die of it. */
@@ -658,7 +668,8 @@ static void add_counts(struct sim_disk_counts *to, const struct sim_disk_counts 
 		sum[i] += all[i];
 }
 
-struct outcome run_lives(uint64_t seed, const struct command_index *index, struct tally *tally, bool loud, FILE *to)
+struct outcome run_lives(uint64_t seed, enum disk_trouble trouble, const struct command_index *index,
+                         struct tally *tally, bool loud, FILE *to)
 {
 	struct lives lives = {.index = index,
 	                      .config = config_draw_durable(seed),
@@ -669,6 +680,8 @@ struct outcome run_lives(uint64_t seed, const struct command_index *index, struc
 	                      .open_events = 300,
 	                      .life_events = 300,
 	                      .life_steps = 6000};
+	if (trouble < TROUBLES)
+		config_make_trouble(&lives.config, trouble);
 	if (loud)
 		config_print(&lives.config, to);
 	lives.disk = sim_disk_new(DISK_BYTES);

@@ -31,5 +31,7 @@ struct tally {
 	struct sim_disk_counts disk;
 };
 
-struct outcome run_lives(uint64_t seed, const struct command_index *index, struct tally *tally, bool loud, FILE *to);
+/* `trouble`: that in each seed; TROUBLES: as the seed says. */
+struct outcome run_lives(uint64_t seed, enum disk_trouble trouble, const struct command_index *index,
+                         struct tally *tally, bool loud, FILE *to);
 void tally_print(const struct tally *tally, FILE *to);

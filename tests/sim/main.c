@@ -4,6 +4,7 @@
  *   sim --from A --seeds N  a row of seeds; each is run in a child, so that one that stops
  *                           the program is told like any other. Each twentieth runs twice.
  *   --durable               the server keeps a data directory through many lives
+ *   --trouble WORD          what is wrong with its disk in each seed: none, slow, fails, full, lies, flips
  *   --failures N            ends with the Nth failure
  *   --seconds T             ends after that time
  *
@@ -34,6 +35,7 @@ struct shared {
 struct arguments {
 	uint64_t from, seeds, seed, seconds, failures;
 	bool one, durable;
+	enum disk_trouble trouble; /* TROUBLES: as seeds say */
 };
 
 static double seconds_now(void)
@@ -46,7 +48,7 @@ static double seconds_now(void)
 static struct outcome play(const struct arguments *arguments, uint64_t seed, const struct command_index *index,
                            struct tally *tally)
 {
-	return arguments->durable ? run_lives(seed, index, tally, arguments->one, stdout)
+	return arguments->durable ? run_lives(seed, arguments->trouble, index, tally, arguments->one, stdout)
 	                          : run_seed(seed, index, arguments->one, stdout);
 }
 
@@ -147,11 +149,21 @@ static bool is_said(int argc, char **argv, const char *name)
 	return false;
 }
 
+static enum disk_trouble trouble_behind(int argc, char **argv)
+{
+	for (int i = 1; i + 1 < argc; i++)
+		for (int trouble = 0; trouble < TROUBLES && strcmp(argv[i], "--trouble") == 0; trouble++)
+			if (strcmp(argv[i + 1], trouble_names[trouble]) == 0)
+				return (enum disk_trouble)trouble;
+	return TROUBLES;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments arguments = {
 	        .one = is_said(argc, argv, "--seed"),
 	        .durable = is_said(argc, argv, "--durable"),
+	        .trouble = trouble_behind(argc, argv),
 	        .seed = number_behind(argc, argv, "--seed", 0),
 	        .from = number_behind(argc, argv, "--from", 1),
 	        .seeds = number_behind(argc, argv, "--seeds", 100),

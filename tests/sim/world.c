@@ -249,7 +249,7 @@ struct core *world_core(struct world *world, uint16_t id) { return world->player
 
 /* ---- with a store -------------------------------------------------------------------------- */
 
-const char *const moment_names[MOMENTS] = {"begin", "load", "open", "manifest", "image", "serve", "close"};
+const char *const moment_names[MOMENTS] = {"begin", "load", "open", "manifest", "image", "commit", "serve", "close"};
 
 bool world_is_open(const struct world *world) { return world->is_open; }
 bool world_is_closed(const struct world *world) { return world->is_closed; }
@@ -287,7 +287,12 @@ enum moment world_moment(struct world *world)
 		return told(store->load_ns) ? MOMENT_OPEN : MOMENT_LOAD;
 	if (store->changing)
 		return MOMENT_MANIFEST;
-	return told(store->image_running) ? MOMENT_IMAGE : MOMENT_SERVE;
+	if (told(store->image_running))
+		return MOMENT_IMAGE;
+	for (uint16_t id = 0; id < world->config->n_cores; id++)
+		if (!locks_at_rest(world->players[id].core->shard->locks))
+			return MOMENT_COMMIT;
+	return MOMENT_SERVE;
 }
 
 static void closes(void *arg)

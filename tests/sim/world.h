@@ -55,6 +55,7 @@ enum moment {
 	MOMENT_OPEN,     /* has read them: manifest, logs and outcomes of this start */
 	MOMENT_MANIFEST, /* a manifest is being written while it serves */
 	MOMENT_IMAGE,    /* images are */
+	MOMENT_COMMIT,   /* a command over several shards holds its locks */
 	MOMENT_SERVE,
 	MOMENT_CLOSE,
 	MOMENTS
