@@ -180,36 +180,3 @@ Test(check, saves_what_is_left)
 	buf_fini(&text);
 	sim_disk_free(disk);
 }
-
-/* Every bit that is needed is checked: a flipped one is refused, or was of no use. */
-Test(check, serves_no_flipped_bit)
-{
-	struct model *model = model_new(1);
-	struct sim_disk *disk = make_disk(model);
-	struct files files = {0};
-	uint64_t random = 1;
-	uint32_t refused = 0, harmless = 0;
-	sim_disk_each(disk, see_file, &files);
-	for (uint32_t i = 0; i < 150; i++) {
-		struct sim_disk *hurt = sim_disk_copy(disk);
-		uint32_t file = (uint32_t)chance(&random, files.n);
-		uint64_t bit = chance(&random, files.sizes[file] * 8);
-		struct buf text = {0};
-		struct house house = {0};
-		sim_disk_flip_bit(hurt, files.paths[file], bit);
-		bool sound = house_check(hurt, "data", 1, &text), opened = house_open(&house, hurt, model, 3, 9);
-		cr_assert(opened || !sound, "%s, bit %lu: refused, and the check found nothing: %s", files.paths[file],
-		          (unsigned long)bit, house.why);
-		refused += !opened;
-		harmless += opened;
-		if (opened) {
-			house_verify(&house);
-			house_close(&house);
-		}
-		buf_fini(&text);
-		sim_disk_free(hurt);
-	}
-	cr_assert_gt(refused, 10);
-	cr_assert_gt(harmless, 10);
-	sim_disk_free(disk);
-}
