@@ -35,6 +35,12 @@ void core_at_turn_end(struct core *core, struct turn_end *hook)
 		list_push_back(&core->reactor->turn_ends, &hook->link);
 }
 
+void core_turn_again(struct core *core, uint64_t at_ns)
+{
+	if (at_ns < core->timers.again_ns)
+		core->timers.again_ns = at_ns;
+}
+
 /* ---- random numbers -------------------------------------------------------------- */
 
 static uint64_t rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }

@@ -89,6 +89,9 @@ void core_forget(struct core *core, struct task *task);
 
 void core_at_turn_end(struct core *core, struct turn_end *hook);
 
+/* Said by a hook: should the core sleep after this turn, then not beyond `at_ns`. What timers are too coarse for. */
+void core_turn_again(struct core *core, uint64_t at_ns);
+
 /* Reads the clocks again, in the midst of long work. */
 void core_refresh_clock(struct core *core);
 

@@ -93,6 +93,7 @@ static void spin_account(struct core *core, uint64_t turn_ns)
 
 static void run_turn_ends(struct core *core)
 {
+	core->timers.again_ns = UINT64_MAX;
 	list_each (link, &core->reactor->turn_ends) {
 		struct turn_end *hook = container_of(link, struct turn_end, link);
 		hook->run(core, hook);

@@ -16,7 +16,7 @@ static const uint64_t furthest_ms = (1ull << (LEVEL_BITS * TIMER_LEVELS)) - 1;
 
 void timer_wheel_init(struct timer_wheel *wheel, uint64_t now_ns)
 {
-	*wheel = (struct timer_wheel){.now_ms = now_ns / ns_per_ms};
+	*wheel = (struct timer_wheel){.now_ms = now_ns / ns_per_ms, .again_ns = UINT64_MAX};
 	for (int level = 0; level < TIMER_LEVELS; level++)
 		for (int slot = 0; slot < TIMER_SLOTS; slot++)
 			list_init(&wheel->slots[level][slot]);
@@ -115,7 +115,8 @@ static uint64_t next_ms(const struct timer_wheel *wheel)
 uint64_t timer_wheel_next_ns(const struct timer_wheel *wheel)
 {
 	uint64_t next = wheel->n ? next_ms(wheel) : UINT64_MAX;
-	return next == UINT64_MAX ? UINT64_MAX : next * ns_per_ms;
+	uint64_t next_ns = next == UINT64_MAX ? UINT64_MAX : next * ns_per_ms;
+	return next_ns < wheel->again_ns ? next_ns : wheel->again_ns;
 }
 
 /* Moves a slot's timers to a list of the caller; they still count as started. */

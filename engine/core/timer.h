@@ -25,6 +25,7 @@ enum { TIMER_LEVELS = 4, TIMER_SLOTS = 256 };
 struct timer_wheel {
 	uint64_t now_ms; /* everything before it has fired */
 	uint32_t n;      /* timers started */
+	uint64_t again_ns; /* no timer, and finer: core_turn_again(); UINT64_MAX: none */
 	uint64_t used[TIMER_LEVELS][TIMER_SLOTS / 64];
 	struct link slots[TIMER_LEVELS][TIMER_SLOTS];
 };
@@ -39,5 +40,5 @@ static inline bool timer_started(const struct timer *timer) { return link_linked
 /* Fires what is due at `now_ns`; returns how many. */
 int timer_wheel_run(struct core *core, struct timer_wheel *wheel, uint64_t now_ns);
 
-/* No timer fires before this time; UINT64_MAX if there is none. May be early, never late. */
+/* No timer fires before this time, nor is it again_ns; UINT64_MAX if there is none. May be early, never late. */
 uint64_t timer_wheel_next_ns(const struct timer_wheel *wheel);

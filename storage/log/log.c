@@ -22,6 +22,14 @@
 
 #include <errno.h>
 
+/* Holding back, see hold_begin(). */
+enum {
+	HOLD_SHARE = 2,       /* the part of the time of a write that it takes at most: half */
+	HOLD_LOOK_SHARE = 8,  /* and before it is judged by what came: an eighth */
+	HOLD_MIN_NS = 25000,  /* no sleep is shorter */
+	HOLD_SKIPPED_MAX = 7, /* chances not taken after it was in vain, again and again */
+};
+
 enum {
 	GATHER_BYTES = RARE(128 * 1024, 8 * 1024), /* that wait before they are written though nobody asks */
 	GATHER_NS = 10 * 1000 * 1000,
@@ -43,6 +51,14 @@ struct frame {
 	uint64_t durable_lsn; /* as its header says, once it is written */
 };
 
+/* Whether those who were just answered ask again, so that the next write is theirs too. */
+struct hold {
+	uint64_t from_ns;         /* 0: not now */
+	uint32_t answered, asked; /* how many the last write answered; who waited then */
+	uint64_t usual_ns;        /* that a write takes */
+	uint32_t skipped, skip;   /* chances still to be left out, and how many the next time */
+};
+
 /* A file in use. */
 struct segment {
 	uint64_t number, size, first_lsn;
@@ -62,7 +78,8 @@ struct log {
 	uint64_t attested_lsn; /* of which the last written frame says that it is durable */
 	uint64_t backlog;
 	struct link waiters; /* by LSN */
-	int failed;          /* errno */
+	uint32_t n_waiting;
+	int failed; /* errno */
 
 	struct io_op op;
 	bool writing, syncing; /* one of them at most */
@@ -70,6 +87,7 @@ struct log {
 	struct frame *flight;
 	uint64_t issued_ns;
 	bool unsynced; /* something is written that no sync has followed */
+	struct hold hold;
 
 	struct turn_end hook;
 	struct timer gather, sync, idle;
@@ -268,18 +286,23 @@ bool log_wait(struct log *log, struct log_waiter *waiter)
 	while (at->prev != &log->waiters && waiter_of(at->prev)->lsn > waiter->lsn)
 		at = at->prev;
 	list_insert_before(at, &waiter->link);
+	log->n_waiting++;
 	return false;
 }
 
-static void run_waiters(struct log *log)
+/* How many they were. */
+static uint32_t run_waiters(struct log *log)
 {
-	while (!list_empty(&log->waiters)) {
+	uint32_t n = 0;
+	for (; !list_empty(&log->waiters); n++) {
 		struct log_waiter *first = waiter_of(log->waiters.next);
 		if (first->lsn > log->durable_lsn && !log->failed)
-			return;
+			break;
 		list_remove(&first->link);
+		log->n_waiting--;
 		first->run(log, first);
 	}
+	return n;
 }
 
 struct fiber_waiter {
@@ -558,7 +581,55 @@ static void note_time(struct log *log)
 	log->counters.write_ns += took_ns;
 	if (took_ns > log->counters.write_ns_max)
 		log->counters.write_ns_max = took_ns;
+	/* The mean of the last, a storm counted for no more than a bad day. */
+	uint64_t usual_ns = log->hold.usual_ns ? log->hold.usual_ns : took_ns;
+	took_ns = took_ns < 4 * usual_ns ? took_ns : 4 * usual_ns;
+	log->hold.usual_ns = usual_ns - usual_ns / 8 + took_ns / 8;
 	log->quiet_ns = now_ns;
+}
+
+/* Clients that wait for their answers before they ask again fall into two groups, each asking while the other's
+ * write is under way: so a write carries half of what it could. After a write that answered some, the next is held
+ * back a little, until they have asked again; as long as they come faster than writes would get them done,
+ * and never longer than a share of what the write itself takes. Where that was in vain it is not tried for a while. */
+static void hold_begin(struct log *log, uint32_t answered)
+{
+	struct hold *hold = &log->hold;
+	bool few = answered + log->n_waiting < 2 || answered * HOLD_LOOK_SHARE <= log->n_waiting;
+	if (few || log->mode != LOG_ALWAYS || log->closing || hold->usual_ns < HOLD_LOOK_SHARE * HOLD_MIN_NS)
+		return;
+	if (hold->skipped > 0) {
+		hold->skipped--;
+		return;
+	}
+	hold->from_ns = io_now_ns(log->core->io);
+	hold->answered = answered;
+	hold->asked = log->n_waiting;
+}
+
+static void hold_end(struct hold *hold, bool in_vain)
+{
+	hold->from_ns = 0;
+	hold->skip = !in_vain ? 0 : hold->skip < HOLD_SKIPPED_MAX ? hold->skip * 2 + 1 : HOLD_SKIPPED_MAX;
+	hold->skipped = hold->skip;
+}
+
+static bool holds_back(struct log *log)
+{
+	struct hold *hold = &log->hold;
+	if (likely(hold->from_ns == 0))
+		return false;
+	uint64_t past_ns = io_now_ns(log->core->io) - hold->from_ns, look_ns = hold->usual_ns / HOLD_LOOK_SHARE;
+	uint32_t came = log->n_waiting > hold->asked ? log->n_waiting - hold->asked : 0;
+	bool pays = came * (hold->usual_ns + past_ns) >= log->n_waiting * past_ns;
+	bool over = past_ns >= hold->usual_ns / HOLD_SHARE || came >= hold->answered || !list_empty(&log->queue) ||
+	            log->closing;
+	if (over || (past_ns >= look_ns && !pays)) {
+		hold_end(hold, !pays);
+		return false;
+	}
+	core_turn_again(log->core, hold->from_ns + (past_ns < look_ns ? look_ns : hold->usual_ns / HOLD_SHARE));
+	return true;
 }
 
 static void on_written(struct io_op *op)
@@ -582,7 +653,7 @@ static void on_written(struct io_op *op)
 	log->flight = NULL;
 	frame_done(log, frame);
 	if (!freed(log))
-		run_waiters(log);
+		hold_begin(log, run_waiters(log));
 }
 
 static void sync_file(struct log *log)
@@ -657,7 +728,7 @@ static void step(struct log *log)
 	if (log->unsynced && sync_is_due(log)) {
 		sync_file(log);
 	} else if (next_frame(log)) {
-		if (write_is_due(log))
+		if (write_is_due(log) && !holds_back(log))
 			write_frame(log);
 	} else if (lacks_closing(log) && (log->idle_due || log->closing)) {
 		open_frame(log)->flags = FRAME_CLOSING;
