@@ -67,8 +67,8 @@ struct store {
 	struct superblock superblock;
 	struct manifest *manifest; /* as it is on disk */
 	uint64_t next_image;
-	struct survey survey; /* after the start only the segments of old eras */
-	struct load *load;    /* while loading */
+	struct survey survey;   /* after the start only the segments of old eras */
+	struct load *load;      /* while loading */
 	struct tier_list tiers; /* while loading: the files of cold values */
 	struct keyspace_names recovered;
 	struct system_rows rows;
