@@ -212,8 +212,25 @@ static void read_log(struct core *core, const struct segment_list *list, struct 
 		while (log_reader_next(reader, &records, &n) == LOG_READ_FRAME)
 			see_frame(told, records, n, &last_lsn);
 	}
-	fuzz_check(told->n_frames <= SEGMENTS_MAX * SEGMENT_SIZE / LOG_BLOCK);
+	fuzz_check(told->n_frames <= (SEGMENTS_MAX + 1) * SEGMENT_SIZE / LOG_BLOCK);
 	log_reader_free(reader);
+}
+
+/* A start after a crash: copies the end, and changes nothing. */
+static void read_behind_copy(struct core *core, struct segment_list *used, const struct told *before)
+{
+	struct told after = {0};
+	struct log_end end = before->end;
+	uint32_t n = used->n;
+	if (before->read != LOG_READ_END || n == 0)
+		return;
+	fuzz_check(log_secure(core, "data", used, &end, end.epoch + 1, 100, 1000) == 0);
+	fuzz_check(end.next_lsn == before->end.next_lsn);
+	if (used->n < n)
+		return; /* the last was as good as not there: what follows takes its place */
+	read_log(core, used, &after);
+	fuzz_check(after.read == LOG_READ_END && after.sum == before->sum);
+	fuzz_check(after.end.next_lsn == end.next_lsn);
 }
 
 static void read_twice(void *arg)
@@ -228,6 +245,7 @@ static void read_twice(void *arg)
 	read_log(core, &used, &first);
 	read_log(core, &used, &second);
 	fuzz_check(first.sum == second.sum && first.read == second.read && first.n_frames == second.n_frames);
+	read_behind_copy(core, &used, &first);
 	segment_list_free(&all);
 	segment_list_free(&used);
 	core->stopped = true;

@@ -576,3 +576,128 @@ Test(craft, salvage_goes_on_behind_a_bad_head)
 	c.skips = 1;
 	expect_end(&c, 30, 14 + 13 + 1);
 }
+
+/* ---- ends that are copied -------------------------------------------------------------------------------- */
+
+static void secure_all(struct stage *s, void *arg)
+{
+	struct craft *c = arg;
+	struct found found;
+	find_segments(s, c->from_lsn, &found);
+	check_eq(log_secure(s->core, "data", &found.segments, &c->end, c->end.epoch + 1, found.next_number,
+	                    found.next_generation),
+	         0);
+	segment_list_free(&found.segments);
+	segment_list_free(&found.spare);
+}
+
+/* As a start after a crash does. */
+static void craft_secure(struct craft *c)
+{
+	craft_read(c);
+	check_eq(c->read, LOG_READ_END, "%s", c->why);
+	struct log_end before = c->end;
+	struct stage s = stage_begin(c->disk, 2);
+	check(stage_run(&s, secure_all, c));
+	stage_end(&s);
+	check_eq(c->end.next_lsn, before.next_lsn);
+}
+
+/* Where the same start goes on writing. */
+static void go_on_after_copy(struct craft *c)
+{
+	c->head.number = 9;
+	c->head.place = c->end.place;
+	c->head.generation = 19;
+	c->head.epoch = c->end.epoch;
+	c->head.first_lsn = c->header.first_lsn = c->end.next_lsn;
+	c->head.chain = c->header.chain = c->end.chain;
+	put_segment(c, 2);
+}
+
+static void put_group_beginning(struct craft *c)
+{
+	put_frame(c, &(struct crafted_record){RECORD_KEY_PUT, RECORD_GROUP, "a"}, 1);
+}
+
+Test(craft, what_nothing_vouches_for_is_copied)
+{
+	struct craft c = craft_begin();
+	put_segment(&c, 2);
+	put_plain(&c, "one");
+	c.header.durable_lsn = 1;
+	put_plain(&c, "two");
+	craft_secure(&c);
+	craft_secure(&c); /* a copy needs no copy */
+	cr_assert_eq(c.end.place, 2);
+	sim_disk_flip_bit(c.disk, "data/log/0000000000000000", (SEGMENT_FRAMES_AT + LOG_BLOCK + 500) * 8);
+	expect_end(&c, 3, 2);
+	cr_assert_str_eq(c.bodies[1], "two");
+}
+
+Test(craft, a_segment_of_which_nothing_is_sure_may_vanish)
+{
+	struct craft c = craft_begin();
+	put_segment(&c, 2);
+	fill_segment(&c);
+	next_segment(&c, 3);
+	put_plain(&c, "more");
+	craft_secure(&c);
+	cr_assert_eq(c.end.place, 2);
+	sim_disk_remove(c.disk, "data/log/0000000000000001");
+	expect_end(&c, 16, 15);
+}
+
+Test(craft, a_closing_frame_may_vanish)
+{
+	struct craft c = craft_begin();
+	put_segment(&c, 2);
+	put_plain(&c, "one");
+	uint32_t chain = c.header.chain;
+	c.header.durable_lsn = 1;
+	c.header.flags = FRAME_CLOSING;
+	put_frame(&c, NULL, 0);
+	craft_secure(&c);
+	cr_assert_eq(c.end.place, 1);
+	cr_assert_eq(c.end.chain, chain);
+	sim_disk_free(c.disk);
+}
+
+Test(craft, a_group_goes_on_among_the_copies)
+{
+	struct craft c = craft_begin();
+	put_segment(&c, 2);
+	put_group_beginning(&c);
+	c.header.durable_lsn = 1;
+	put_plain(&c, "b");
+	craft_secure(&c);
+	expect_end(&c, 3, 2);
+}
+
+/* Behind them it does not. */
+Test(craft, a_group_that_is_copied_in_part_stays_so)
+{
+	struct craft c = craft_begin();
+	put_segment(&c, 2);
+	put_plain(&c, "one");
+	c.header.durable_lsn = 1;
+	put_group_beginning(&c);
+	craft_secure(&c);
+	go_on_after_copy(&c);
+	put_plain(&c, "three");
+	expect_end(&c, 4, 2);
+	cr_assert_str_eq(c.bodies[1], "three");
+}
+
+/* The copies are of a segment that came after a crash itself. */
+Test(craft, a_group_that_one_crash_broke_is_not_mended_by_another)
+{
+	struct craft c = craft_begin();
+	put_segment(&c, 2);
+	put_group_beginning(&c);
+	next_segment(&c, 4);
+	put_plain(&c, "b");
+	craft_secure(&c);
+	expect_end(&c, 3, 1);
+	cr_assert_str_eq(c.bodies[0], "b");
+}
