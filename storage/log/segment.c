@@ -1,13 +1,11 @@
 #include "storage/log/segment.h"
 
-#include "engine/base/number.h"
 #include "engine/core/core.h"
 #include "engine/core/file.h"
 #include "engine/io/io.h"
 #include "engine/memory/memory.h"
 #include "storage/log/frame_private.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 enum {

@@ -19,12 +19,12 @@ struct core;
 
 /* A file of the log directory as its head describes it. */
 struct segment_info {
-	struct segment_head head;  /* of the copy that is valid */
-	uint64_t number;           /* by its name */
-	uint64_t size;             /* by the file system */
-	uint8_t valid_copies;      /* 0: no head can be read; 1: one copy is broken; 2 */
-	bool has_frame;            /* a valid frame lies first in it, though no head is valid: the head is corrupt */
-	struct frame_header frame; /* that one */
+	struct segment_head head; /* of the copy that is valid */
+	uint64_t number;          /* by its name */
+	uint64_t size;            /* by the file system */
+	uint8_t valid_copies;     /* 0: no head can be read; 1: one copy is broken; 2 */
+	bool has_frame;           /* no head is valid, but a later frame says that the first was durable: it was lost */
+	struct frame_header frame; /* the first */
 };
 
 struct segment_list {
