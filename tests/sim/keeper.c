@@ -11,7 +11,7 @@ enum kept_verb { KEPT_GET, KEPT_MSET, KEPT_DEL, KEPT_APPEND, KEPT_SETRANGE };
 
 struct kept_command {
 	enum kept_verb verb;
-	enum { OPEN, DONE, REFUSED } fate; /* OPEN as well: the answer left it in doubt */
+	enum { OPEN, DONE, REFUSED, DOUBTFUL } fate;
 	uint32_t n, at;
 	uint16_t keys[MANY]; /* different ones */
 	uint32_t texts[MANY];
@@ -224,8 +224,10 @@ void keeper_ask(struct keeper *keeper, struct client *c)
 bool keeper_told(struct keeper *keeper, const struct config *config, uint32_t number, struct slice reply)
 {
 	struct kept_command *command = command_at(keeper, number);
-	if (reply_leaves_doubt(reply))
+	if (reply_leaves_doubt(reply)) {
+		command->fate = DOUBTFUL;
 		return config->may_stop;
+	}
 	if (reply_refuses(reply)) {
 		command->fate = REFUSED;
 		return config->may_refuse || config->may_stop;
@@ -242,8 +244,9 @@ bool keeper_told(struct keeper *keeper, const struct config *config, uint32_t nu
 void keeper_print(const struct keeper *keeper, uint32_t number, FILE *to)
 {
 	const struct kept_command *command = command_at(keeper, number);
+	static const char *const fates[] = {"", " (done)", " (refused)", " (in doubt)"};
 	char name[KEPT_NAME_MAX];
-	fprintf(to, "    %s%s", verb_names[command->verb], command->fate == OPEN ? "" : " (answered)");
+	fprintf(to, "    %s%s", verb_names[command->verb], fates[command->fate]);
 	for (uint32_t i = 0; i < command->n; i++)
 		fprintf(to, " %.*s (%zu)", (int)name_of(command->keys[i], name).len,
 		        name_of(command->keys[i], name).ptr, text_bytes(keeper->texts, command->texts[i]).len);
@@ -264,10 +267,46 @@ static uint32_t found_text(struct keeper *keeper, struct world *world, uint32_t 
 	return object ? text_id(keeper->texts, string_value(object, scratch)) : TEXT_NONE;
 }
 
+static int place_of_key(const struct kept_command *command, uint32_t key)
+{
+	for (uint32_t i = 0; i < command->n; i++)
+		if (command->keys[i] == key)
+			return (int)i;
+	return -1;
+}
+
+/* After an answer that left it in doubt each may have been done or not, whatever came later: any of the states that
+ * some of them lead to. */
+static bool judge_doubtful(struct keeper *keeper, uint32_t key, uint32_t found)
+{
+	uint32_t states[64] = {keeper->acked[key]}, n_states = 1;
+	for (uint32_t i = 0; i < command_count(keeper); i++) {
+		const struct kept_command *command = command_at(keeper, i);
+		int at = place_of_key(command, key);
+		bool may_be = command->fate == OPEN || command->fate == DOUBTFUL;
+		for (uint32_t n = n_states; may_be && at >= 0 && n > 0 && n_states < array_len(states); n--)
+			states[n_states++] = after(keeper, command, (uint32_t)at, states[n - 1]);
+	}
+	for (uint32_t i = 0; i < n_states; i++)
+		if (states[i] == found)
+			return true;
+	return n_states == array_len(states);
+}
+
+static bool is_doubtful(const struct keeper *keeper, uint32_t key)
+{
+	for (uint32_t i = 0; i < command_count(keeper); i++)
+		if (command_at(keeper, i)->fate == DOUBTFUL && place_of_key(command_at(keeper, i), key) >= 0)
+			return true;
+	return false;
+}
+
 /* Of those that touch the key and are open: how many of them, from the first on, explain what was found? */
 static bool judge_key(struct keeper *keeper, uint32_t key, uint32_t found, struct verdict_of *verdicts)
 {
 	uint32_t state = keeper->acked[key], n = command_count(keeper);
+	if (is_doubtful(keeper, key))
+		return judge_doubtful(keeper, key, found);
 	bool fits = state == found, any = fits;
 	struct {
 		uint32_t command;
@@ -320,7 +359,16 @@ static void show(struct keeper *keeper, uint32_t text, char *out, size_t size)
 		snprintf(out, size, "not there");
 }
 
-static bool judge_all(struct keeper *keeper, const uint32_t *found, bool lax, char *why, size_t why_size)
+/* All that the life asked about a key. */
+static void print_key(const struct keeper *keeper, uint32_t key, FILE *to)
+{
+	for (uint32_t i = 0; i < command_count(keeper); i++)
+		for (uint32_t k = 0; k < command_at(keeper, i)->n; k++)
+			if (command_at(keeper, i)->keys[k] == key)
+				keeper_print(keeper, i, to);
+}
+
+static bool judge_all(struct keeper *keeper, const uint32_t *found, bool lax, FILE *to, char *why, size_t why_size)
 {
 	uint32_t n = command_count(keeper);
 	struct verdict_of *verdicts = memory_alloc((n + 1) * sizeof(*verdicts));
@@ -331,6 +379,7 @@ static bool judge_all(struct keeper *keeper, const uint32_t *found, bool lax, ch
 		fine = lax ? was_ever(keeper, key, found[key]) : judge_key(keeper, key, found[key], verdicts);
 		if (fine)
 			continue;
+		print_key(keeper, key, to);
 		show(keeper, found[key], is, sizeof(is));
 		show(keeper, keeper->acked[key], was, sizeof(was));
 		snprintf(why, why_size, "the keeper's key %.*s is %s; acknowledged was %s", (int)name_of(key, name).len,
@@ -346,12 +395,12 @@ static bool judge_all(struct keeper *keeper, const uint32_t *found, bool lax, ch
 	return fine;
 }
 
-bool keeper_judge(struct keeper *keeper, struct world *world, bool lax, char *why, size_t why_size)
+bool keeper_judge(struct keeper *keeper, struct world *world, bool lax, FILE *to, char *why, size_t why_size)
 {
 	uint32_t found[KEPT_KEYS];
 	for (uint32_t key = 0; key < KEPT_KEYS; key++)
 		found[key] = found_text(keeper, world, key);
-	if (!judge_all(keeper, found, lax, why, why_size))
+	if (!judge_all(keeper, found, lax, to, why, why_size))
 		return false;
 	memcpy(keeper->given, found, sizeof(found));
 	memcpy(keeper->acked, found, sizeof(found));

@@ -30,8 +30,8 @@ void keeper_ask(struct keeper *keeper, struct client *client);
 bool keeper_told(struct keeper *keeper, const struct config *config, uint32_t number, struct slice reply);
 
 /* Compares what is there at the beginning of a life, and takes it as known from now on. `lax`: what was acknowledged
- * may be lost, but nothing may be there that never was. */
-bool keeper_judge(struct keeper *keeper, struct world *world, bool lax, char *why, size_t why_size);
+ * may be lost, but nothing may be there that never was. What is wrong is told. */
+bool keeper_judge(struct keeper *keeper, struct world *world, bool lax, FILE *to, char *why, size_t why_size);
 
 void keeper_print(const struct keeper *keeper, uint32_t number, FILE *to); /* what was asked */
 

@@ -14,7 +14,7 @@
 
 enum { DISK_BYTES = 1 << 30, WHY_SIZE = 400, CORES_MAX_DURABLE = 4 };
 
-enum ending { ENDS_BY_CRASH, ENDS_BY_KILL, ENDS_IN_ORDER };
+enum ending { ENDS_BY_CRASH, ENDS_BY_CUT, ENDS_BY_KILL, ENDS_IN_ORDER };
 
 /* How a life ends, if it does not end in order before that. */
 struct plan {
@@ -23,7 +23,9 @@ struct plan {
 	bool when_open;     /* not aimed: from when it serves on */
 	enum moment moment; /* aimed */
 	uint32_t times;
-	uint64_t after; /* events of the disk; a kill: steps */
+	/* Events of the disk; a kill: steps; a cut, when the power fails between events: steps in which something is
+	 * not durable. */
+	uint64_t after;
 };
 
 struct lives {
@@ -38,7 +40,7 @@ struct lives {
 	struct history told; /* what its clients know */
 	bool was_cut, has_told;
 	/* Of lives that went well, to draw from: */
-	uint64_t open_events, life_events, life_steps;
+	uint64_t open_events, life_events, life_steps, behind_steps;
 	struct outcome outcome;
 	FILE *to;
 	bool loud;
@@ -63,9 +65,12 @@ static struct plan draw_plan(struct lives *lives)
 	} else if (how < 24) {
 		plan.ending = ENDS_BY_KILL;
 		plan.after = 1 + draw(lives, lives->life_steps);
-	} else if (how < 50) { /* while it starts */
+	} else if (how < 42) {
+		plan.ending = ENDS_BY_CUT;
+		plan.after = 1 + draw(lives, 1 + draw(lives, lives->behind_steps));
+	} else if (how < 60) { /* while it starts */
 		plan.after = 1 + draw(lives, lives->open_events);
-	} else if (how < 70) {
+	} else if (how < 75) {
 		plan.when_open = true;
 		plan.after = 1 + draw(lives, lives->life_events);
 	} else {
@@ -83,7 +88,7 @@ static struct plan draw_plan(struct lives *lives)
 
 static void plan_print(const struct lives *lives, const struct config *config, const struct plan *plan)
 {
-	static const char *const endings[] = {"crash", "kill", "in order"};
+	static const char *const endings[] = {"crash", "cut", "kill", "in order"};
 	fprintf(lives->to, "  life %u: %u cores, %s", config->life, config->n_cores, endings[plan->ending]);
 	if (plan->is_aimed)
 		fprintf(lives->to, " at %s %u", moment_names[plan->moment], plan->times);
@@ -104,7 +109,7 @@ struct life {
 	uint64_t troubles_before;
 	enum moment moment;
 	uint32_t entered; /* the moment that is aimed at */
-	uint64_t began_events, open_events;
+	uint64_t began_events, open_events, behind_steps;
 };
 
 /* Lets the power fail where the plan says so. */
@@ -225,7 +230,7 @@ static void judge(struct life *life)
 	if (lives->has_told)
 		history_fini(&lives->told);
 	lives->has_told = false;
-	if (!keeper_judge(lives->keeper, life->run.world, is_lax(lives), why, sizeof(why)))
+	if (!keeper_judge(lives->keeper, life->run.world, is_lax(lives), lives->to, why, sizeof(why)))
 		run_fail(&life->run, "keeper", why);
 	each_shared_key(lives, life->run.world, &count, count_shared);
 	uint64_t known = count.moment + keeper_keys(lives->keeper), there = world_keys(life->run.world);
@@ -339,7 +344,9 @@ static void watch(struct run *run)
 	}
 	look_at_trouble(life);
 	arm(life);
-	if (life->plan.ending == ENDS_BY_KILL && run->outcome.steps >= life->plan.after)
+	life->behind_steps += world_is_behind(run->world);
+	if ((life->plan.ending == ENDS_BY_KILL && run->outcome.steps >= life->plan.after) ||
+	    (life->plan.ending == ENDS_BY_CUT && life->behind_steps >= life->plan.after))
 		run->is_over = true;
 }
 
@@ -403,6 +410,7 @@ static void note_extent(struct life *life)
 	lives->open_events = life->open_events - life->began_events + 1;
 	lives->life_events = sim_disk_events(lives->disk) - life->open_events + 1;
 	lives->life_steps = life->run.outcome.steps + 1;
+	lives->behind_steps = life->behind_steps + 1;
 }
 
 /* The world of a crashed disk stands still, and cannot be taken apart: it goes with the process. */
@@ -410,7 +418,8 @@ static void life_end(struct life *life)
 {
 	struct lives *lives = life->lives;
 	struct run *run = &life->run;
-	bool has_crashed = sim_disk_has_crashed(lives->disk);
+	bool is_cut = run->is_over && !run->is_refused && life->plan.ending == ENDS_BY_CUT;
+	bool has_crashed = sim_disk_has_crashed(lives->disk) || is_cut;
 	lives->now_ns = sim_now_ns(run->sim);
 	lives->outcome.trace = lives->outcome.trace * 31 + sim_trace(run->sim);
 	lives->outcome.steps += run->outcome.steps;
@@ -426,9 +435,10 @@ static void life_end(struct life *life)
 		lives->tally->stops++;
 	if (lives->loud)
 		fprintf(lives->to, ": %s in %s, %llu steps, %llu events\n",
-		        has_crashed    ? "crashed"
-		        : run->is_over ? "killed"
-		                       : "stopped",
+		        has_crashed       ? "crashed"
+		        : run->is_refused ? "refused"
+		        : run->is_over    ? "killed"
+		                          : "stopped",
 		        moment_names[world_moment(run->world)], (unsigned long long)run->outcome.steps,
 		        (unsigned long long)(sim_disk_events(lives->disk) - life->began_events));
 	keep_told(life);
@@ -647,7 +657,7 @@ static bool try_trouble(struct lives *lives, uint32_t number)
 static bool try_troubles(struct lives *lives, uint32_t number)
 {
 	bool lies = lives->config.trouble == TROUBLE_LIES, flips = lives->config.trouble == TROUBLE_FLIPS;
-	int trials = lies ? 1 : 8;
+	int trials = lies ? 1 : 5;
 	if (!lies && !(flips && lives->has_told && !lives->was_cut))
 		return true;
 	for (int i = 0; i < trials; i++) {
@@ -679,7 +689,8 @@ struct outcome run_lives(uint64_t seed, enum disk_trouble trouble, const struct 
 	                      .loud = loud,
 	                      .open_events = 300,
 	                      .life_events = 300,
-	                      .life_steps = 6000};
+	                      .life_steps = 6000,
+	                      .behind_steps = 500};
 	if (trouble < TROUBLES)
 		config_make_trouble(&lives.config, trouble);
 	if (loud)

@@ -295,6 +295,16 @@ enum moment world_moment(struct world *world)
 	return MOMENT_SERVE;
 }
 
+bool world_is_behind(const struct world *world)
+{
+	for (uint16_t id = 0; world->is_open && id < world->config->n_cores; id++) {
+		const struct log *log = world->store->cores[id].log;
+		if (log && log_durable(log) < log_appended(log))
+			return true;
+	}
+	return false;
+}
+
 static void closes(void *arg)
 {
 	struct world *world = arg;

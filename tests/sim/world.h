@@ -44,6 +44,9 @@ struct store *world_store(struct world *world);
 struct object *world_object(struct world *world, uint8_t db, struct slice name);
 uint64_t world_keys(struct world *world); /* of all databases */
 
+/* Is something in memory that is not durable? */
+bool world_is_behind(const struct world *world);
+
 /* Closes the logs, after the drain: step until world_is_closed(). */
 void world_close(struct world *world);
 bool world_is_closed(const struct world *world);
