@@ -68,6 +68,7 @@ static void look_at_all(struct subject *subject)
 	check_logs(subject);
 	say(subject->out, "spare          %" PRIu32 " segments", subject->survey.spare.n);
 	check_images(subject);
+	check_cold(subject);
 }
 
 bool check_run(struct core *core, const char *directory, struct check_out *out)

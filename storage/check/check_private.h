@@ -3,6 +3,7 @@
 
 #include "storage/check/check.h"
 #include "storage/recovery/survey.h"
+#include "storage/tier/tier.h"
 
 /* A directory that is being looked at. */
 struct subject {
@@ -13,6 +14,8 @@ struct subject {
 	struct superblock superblock;
 	struct manifest *manifest;
 	struct survey survey;
+	uint64_t pointers, bad_pointers; /* to cold values */
+	struct buf cold_record;          /* the last one read */
 };
 
 void say(struct check_out *out, const char *format, ...) printf_like(2, 3);
@@ -30,3 +33,10 @@ void check_logs(struct subject *subject);
 
 /* images.c: the same of images. */
 void check_images(struct subject *subject);
+
+/* cold.c: if a packed value is a pointer, the record must be there, of this key; and at the end what was found. */
+void check_pointer(struct subject *subject, struct slice key, struct slice packed, const char *where);
+void check_cold(struct subject *subject);
+
+/* Fiber code: all files of cold values, as they are. False: that was said. */
+bool copy_cold(struct subject *subject, const char *into) must_check;

@@ -36,6 +36,8 @@ static void read_entries(struct images_look *look, uint16_t partition, struct im
 	while ((result = image_next(reader, &entries, &n, why, sizeof(why))) == 1) {
 		look->entries += n;
 		wrong += wrong_entries(partition, entries, n);
+		for (uint32_t i = 0; i < n && partition != PARTITION_SYSTEM; i++)
+			check_pointer(look->subject, entries[i].key, entries[i].value, path);
 	}
 	if (result < 0)
 		fault(&look->subject->faults, "%s", why);

@@ -4,6 +4,7 @@
 #include "storage/log/reader.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* One log, as it is read. */
 struct log_look {
@@ -28,12 +29,24 @@ static const char *record_problem(const struct record *record)
 	return slot_of(body.key) == record->slot ? NULL : "has another slot than its key";
 }
 
+static void look_at_value(struct log_look *look, const struct record *record)
+{
+	struct record_body body;
+	char where[64];
+	if (record->kind != RECORD_KEY_PUT || !record_parse(record, &body))
+		return;
+	snprintf(where, sizeof(where), "log %" PRIu32 ": record LSN %" PRIu64, look->files->log.id, record->lsn);
+	check_pointer(look->subject, body.key, body.value, where);
+}
+
 static void look_at_record(struct log_look *look, const struct record *record)
 {
 	const char *problem = record_problem(record);
 	look->records++;
-	if (!problem)
+	if (!problem) {
+		look_at_value(look, record);
 		return;
+	}
 	if (look->faulty++ == 0)
 		fault(&look->subject->faults, "log %" PRIu32 ": record LSN %" PRIu64 " %s", look->files->log.id,
 		      record->lsn, problem);

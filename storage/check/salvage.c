@@ -122,7 +122,7 @@ static bool write_all(struct core *core, struct store *store, const struct load 
 	return filled;
 }
 
-static bool move_over(struct subject *subject, struct store *store)
+static bool move_over(struct subject *subject, struct store *store, const char *into)
 {
 	struct load_progress progress = {0};
 	struct load load = {.directory = subject->directory,
@@ -132,7 +132,7 @@ static bool move_over(struct subject *subject, struct store *store)
 	                    .salvage = true,
 	                    .progress = &progress};
 	(void)load_run(subject->core, &load, &subject->faults); /* what is lost was told */
-	bool ok = write_all(subject->core, store, &load, subject->out);
+	bool ok = copy_cold(subject, into) && write_all(subject->core, store, &load, subject->out);
 	if (ok)
 		say(subject->out,
 		    "saved: %" PRIu64 " images, %" PRIu64 " entries and records applied; faults: %" PRIu32,
@@ -152,7 +152,7 @@ static bool save(struct subject *subject, const char *into)
 		return false;
 	}
 	core->shard = shard_new(core, store_hash_seed(store));
-	bool ok = move_over(subject, store);
+	bool ok = move_over(subject, store, into);
 	store_free(store);
 	shard_free(take(core->shard));
 	return ok;

@@ -69,6 +69,7 @@ bool subject_open(struct subject *subject)
 
 void subject_fini(struct subject *subject)
 {
+	buf_fini(&subject->cold_record);
 	survey_fini(&subject->survey);
 	memory_free(subject->manifest);
 }

@@ -132,11 +132,8 @@ static bool open_file(struct tier *tier, struct tier_file *file)
 	tier_path(tier->directory, file->number, path, sizeof(path));
 	file->opening = true;
 	int fd = file_open(tier->core, path, IO_OPEN_READ | IO_OPEN_DIRECT, 0);
-	file->opening = false;
-	if (fd < 0)
-		return false;
-	file_opened(tier, file, fd);
-	return true;
+	file_has_opened(tier, file, fd);
+	return fd >= 0;
 }
 
 void clean_file(struct tier *tier, struct tier_file *file)

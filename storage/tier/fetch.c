@@ -129,12 +129,8 @@ static void read_record(struct fetch *fetch)
 	io_file_read(fetch->tier->core->io, &fetch->op, fetch->file->fd, fetch->bytes, end - fetch->from, fetch->from);
 }
 
-static void has_opened(struct io_op *op)
+void file_has_opened(struct tier *tier, struct tier_file *file, int result)
 {
-	struct fetch *fetch = container_of(op, struct fetch, op);
-	struct tier *tier = fetch->tier;
-	struct tier_file *file = fetch->file;
-	int result = (int)op->result;
 	struct link openers;
 	list_init(&openers);
 	for (struct link *link; (link = list_pop_front(&file->openers));)
@@ -149,6 +145,12 @@ static void has_opened(struct io_op *op)
 		else
 			fetch_lost(one, strerror(-result));
 	}
+}
+
+static void has_opened(struct io_op *op)
+{
+	struct fetch *fetch = container_of(op, struct fetch, op);
+	file_has_opened(fetch->tier, fetch->file, (int)op->result);
 }
 
 static void open_file(struct fetch *fetch)

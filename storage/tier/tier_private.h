@@ -97,6 +97,11 @@ void file_opened(struct tier *tier, struct tier_file *file, int fd);
 void file_close_idle(struct tier *tier); /* one, if too many are open */
 void files_close(struct tier *tier);
 
+/* ---- fetch.c ---------------------------------------------------------------------- */
+
+/* The descriptor of a file that was being opened, or -errno: those who wait for it go on. */
+void file_has_opened(struct tier *tier, struct tier_file *file, int result);
+
 /* ---- demote.c --------------------------------------------------------------------- */
 
 /* Fiber code. False: nothing left memory, and tier->stuck says whether there is hope. */
