@@ -6,7 +6,8 @@
  * What matters is told here from the bytes alone, not by the code under test: all of images and superblocks, the copies
  * of manifests, and of a segment that counts both heads and the frames, one behind the other, up to the first place
  * where none of this use of the file begins. What lies behind that, between the copies of a manifest, and in spare
- * segments belongs to nothing. Where a crash may have cut as well, a remark is enough: a copy of a manifest, a head of
+ * segments belongs to nothing; nor does a closing frame in the place of which the log went on elsewhere after a start.
+ * Where a crash may have cut as well, a remark is enough: a copy of a manifest, a head of
  * a segment with which a log ended, now or at an earlier stop, and the last frame of a log, behind which nothing says
  * that it was durable.
  *
@@ -113,23 +114,42 @@ static struct segment_head head_of(const struct subject *subject, const struct f
 	return head;
 }
 
+static bool counts(const struct file *file, const char *dump)
+{
+	return strstr(file->path, "log/") && strstr(dump, strstr(file->path, "log/"));
+}
+
+/* A later start went on from where this frame begins. */
+static bool is_taken_over(const struct subject *subject, const struct segment_head *head,
+                          const struct frame_header *frame, const char *dump)
+{
+	for (uint32_t i = 0; i < subject->n; i++) {
+		struct segment_head other = head_of(subject, &subject->files[i]);
+		if (counts(&subject->files[i], dump) && other.log == head->log && other.place == head->place + 1 &&
+		    other.epoch > head->epoch && other.first_lsn == frame->first_lsn && other.chain == frame->chain)
+			return true;
+	}
+	return false;
+}
+
 /* The dump of the sound directory names the segments that count. */
 static void measure_segment(struct subject *subject, struct file *file, const char *dump)
 {
 	struct segment_head head = head_of(subject, file);
 	struct frame_header frame;
-	if (!strstr(dump, strstr(file->path, "log/")))
+	if (!counts(file, dump))
 		return;
 	file->frames_end = SEGMENT_FRAMES_AT;
-	while (frame_at(subject, file, file->frames_end, head.generation, &frame)) {
+	while (frame_at(subject, file, file->frames_end, head.generation, &frame) &&
+	       !is_taken_over(subject, &head, &frame, dump)) {
 		file->last_frame = file->frames_end;
 		file->frames_end += frame.length;
 	}
 	file->is_last = file->is_last_of_start = true;
 	for (uint32_t i = 0; i < subject->n; i++) {
 		struct segment_head other = head_of(subject, &subject->files[i]);
-		if (!strstr(subject->files[i].path, "log/") || other.magic != SEGMENT_MAGIC || other.log != head.log ||
-		    other.place <= head.place || !strstr(dump, strstr(subject->files[i].path, "log/")))
+		if (!counts(&subject->files[i], dump) || other.magic != SEGMENT_MAGIC || other.log != head.log ||
+		    other.place <= head.place)
 			continue;
 		file->is_last = false;
 		file->is_last_of_start &= other.epoch != head.epoch;
