@@ -6,8 +6,8 @@
 #include "engine/io/sim.h"
 #include "engine/io/sim_disk.h"
 #include "engine/memory/memory.h"
+#include "tests/support/unit.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
