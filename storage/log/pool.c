@@ -45,13 +45,27 @@ static void path_of(const struct segment_pool *pool, const struct segment_file *
 
 /* ---- steps, in the fiber ------------------------------------------------------------------ */
 
+static void drop_zeros(struct segment_pool *pool)
+{
+	file_buffer_free(take(pool->zeros));
+	pool->zeros_size = 0;
+}
+
+static const void *zeros_of(struct segment_pool *pool, size_t size)
+{
+	if (pool->zeros_size < size) {
+		drop_zeros(pool);
+		pool->zeros = file_buffer_new(size);
+		pool->zeros_size = size;
+	}
+	return pool->zeros;
+}
+
 /* Zeros up to `end`, a piece at most. */
 static int fill(struct segment_pool *pool, struct segment_file *file, uint64_t end)
 {
 	size_t size = end - file->filled < FILL_PIECE ? (size_t)(end - file->filled) : FILL_PIECE;
-	void *zeros = file_buffer_new(size);
-	int result = file_write(pool->core, file->fd, zeros, size, file->filled, 0);
-	file_buffer_free(zeros);
+	int result = file_write(pool->core, file->fd, zeros_of(pool, size), size, file->filled, 0);
 	if (result < 0)
 		return result;
 	file->filled += size;
@@ -233,6 +247,7 @@ static void work(void *arg)
 	struct segment_pool *pool = arg;
 	while (!pool->stopping && has_work(pool))
 		one_step(pool);
+	drop_zeros(pool);
 	pool->running = false;
 	if (pool->stopping)
 		pool->stopped(pool);
@@ -277,6 +292,7 @@ static int open_first(struct segment_pool *pool)
 	int result = list_empty(&pool->ready) ? make_new(pool) : 0;
 	while (result == 0 && file_of(pool->ready.next)->filled < first)
 		result = fill(pool, file_of(pool->ready.next), first);
+	drop_zeros(pool);
 	return result;
 }
 

@@ -17,8 +17,8 @@
 struct fiber;
 
 enum {
-	FILL_PIECE = 256 * 1024,
-	FILL_FIRST = 64 * 1024, /* before the log opens: more follows with the first record */
+	FILL_PIECE = 1024 * 1024, /* a write costs as much as 200 KiB do */
+	FILL_FIRST = 64 * 1024,   /* before the log opens: more follows with the first record */
 	READY_WANTED = 3,
 	READY_MAX = 4, /* files */
 	RESERVE = 2,   /* files that only what frees room may use */
@@ -42,8 +42,10 @@ struct segment_pool {
 	struct link leaving;         /* the log has done with their descriptors */
 	struct link surplus;         /* to be removed */
 	uint32_t n_ready, n_spare;
-	bool wanted;                                /* something was appended: make files ready */
-	bool running;                               /* the fiber */
+	bool wanted;  /* something was appended: make files ready */
+	bool running; /* the fiber */
+	void *zeros;  /* while files are filled: */
+	size_t zeros_size;
 	bool stopping;                              /* it is to end */
 	int error;                                  /* errno: too few files are ready, and no more can be made */
 	struct timer retry;                         /* runs: not before it fires */
