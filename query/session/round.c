@@ -625,6 +625,8 @@ static void prefetch_object(struct core *core, const struct batch *batch, const 
 		return;
 	struct key key = key_of_call(batch, call);
 	keyspace_prefetch_object(core->shard, &key);
+	if (core->shard->journal && call->command->flags & COMMAND_WRITE)
+		journal_prefetch(core->shard->journal, call->hash);
 }
 
 /* The objects of the first few calls; returns the call to go on from. One call by itself

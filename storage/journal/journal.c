@@ -6,6 +6,7 @@
  */
 #include "storage/journal/journal.h"
 
+#include "engine/base/copy.h"
 #include "engine/base/list.h"
 #include "engine/memory/memory.h"
 #include "storage/keyspace/cold.h"
@@ -74,6 +75,11 @@ static void open_free(struct open_tx *open)
 	list_remove(&open->link);
 	changes_free(&open->changes);
 	memory_free(open);
+}
+
+void journal_prefetch(const struct journal *journal, uint64_t hash)
+{
+	prefetch_to_write(&journal->written[hash % FINGERPRINTS]);
 }
 
 void journal_free(struct journal *journal)
@@ -289,15 +295,37 @@ static uint64_t append(struct journal *journal, enum record_kind kind, const str
 	return log_append(journal->log, kind, change->slot, change->space, parts, n, more);
 }
 
+/* The common case: a short value is made into a record where the log wants it. False: it is not such a one. */
+static bool log_put_short(struct journal *journal, const struct change *change, struct slice name,
+                          const struct object *object, bool more, uint64_t *lsn)
+{
+	int64_t expires_ms = object_expires_ms(object);
+	uint32_t length = (uint32_t)name.len;
+	size_t head = sizeof(expires_ms) + sizeof(length), packed = object_packed_short(object);
+	uint8_t *to = packed ? log_place(journal->log, head + name.len + packed) : NULL;
+	if (unlikely(!to))
+		return false;
+	memcpy(to, &expires_ms, sizeof(expires_ms));
+	memcpy(to + sizeof(expires_ms), &length, sizeof(length));
+	copy_short(to + head, name.ptr, name.len);
+	object_pack_short(object, to + head + name.len);
+	*lsn = log_append_placed(journal->log, RECORD_KEY_PUT, change->slot, change->space, head + name.len + packed,
+	                         more);
+	return true;
+}
+
 static uint64_t log_put(struct journal *journal, const struct change *change, struct slice name,
                         const struct object *object, bool more)
 {
+	uint64_t lsn;
+	if (likely(log_put_short(journal, change, name, object, more, &lsn)))
+		return lsn;
 	int64_t expires_ms = object_expires_ms(object);
 	uint32_t length = (uint32_t)name.len;
 	struct slice value = object_pack_parts(object, &journal->head);
 	struct slice parts[] = {slice_of(&expires_ms, sizeof(expires_ms)), slice_of(&length, sizeof(length)), name,
 	                        buf_slice(&journal->head), value};
-	uint64_t lsn = append(journal, RECORD_KEY_PUT, change, parts, 5, more);
+	lsn = append(journal, RECORD_KEY_PUT, change, parts, 5, more);
 	buf_empty(&journal->head);
 	return lsn;
 }

@@ -33,6 +33,9 @@ struct changes {
 
 static inline bool changes_any(const struct changes *changes) { return changes->n > 0 || changes->row_name.len > 0; }
 
+/* The key of this hash will be changed soon: what is remembered of it is fetched ahead. */
+void journal_prefetch(const struct journal *journal, uint64_t hash);
+
 /* Notes what happens on a shard from the time on when shard->journal is set. A shard without one notes nothing:
  * servers without durability, scratch shards. A shard that recovers (shard->recovering) notes nothing either. */
 struct journal *journal_new(struct shard *shard, struct log *log) must_check;

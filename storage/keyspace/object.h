@@ -58,6 +58,11 @@ void object_pack(const struct object *object, struct buf *out);
 /* The same in two parts, so that nothing long is copied: what is appended to `out`, then the bytes returned, which
  * are the object's. */
 struct slice object_pack_parts(const struct object *object, struct buf *out);
+
+/* The same for a value that lies in its object, as short strings do: the size of its packed form, 0 for any other
+ * value; and its bytes. */
+size_t object_packed_short(const struct object *object);
+void object_pack_short(const struct object *object, uint8_t *to);
 enum err object_unpack(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms) must_check;
 
 /* ---- strings -------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
 /* Strings: short ones lie in the object, integers too, long ones in a block of their own. */
+#include "engine/base/copy.h"
 #include "engine/base/number.h"
 #include "engine/memory/slab.h"
 #include "storage/journal/journal.h"
@@ -260,6 +261,25 @@ static struct slice pack(const struct object *object, struct buf *out)
 	}
 	buf_byte(out, object->edited ? PACKED_EDITED : PACKED_BYTES);
 	return string_value(object, NULL);
+}
+
+size_t object_packed_short(const struct object *object)
+{
+	if (object->type != OBJECT_STRING || object_form(object) > FORM_INTEGER)
+		return 0;
+	return 2 + (object_form(object) == FORM_INLINE ? object->inline_len : sizeof(int64_t));
+}
+
+void object_pack_short(const struct object *object, uint8_t *to)
+{
+	to[0] = OBJECT_STRING;
+	if (object_form(object) == FORM_INLINE) {
+		to[1] = object->edited ? PACKED_EDITED : PACKED_BYTES;
+		copy_short(to + 2, object_inline(object), object->inline_len);
+	} else {
+		to[1] = PACKED_INTEGER;
+		memcpy(to + 2, object_fixed(object), sizeof(int64_t));
+	}
 }
 
 static enum err unpack(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms)

@@ -22,6 +22,9 @@ static inline uint16_t frame_at(uint64_t offset) { return (uint16_t)(offset / LO
  * all. `header`: magic, crc and length are filled in. Returns the checksum. */
 uint32_t frame_seal(uint8_t *frame, struct frame_header *header);
 
+/* The same for records without checksums, which are made on the way; `seed`: record_seed(). */
+uint32_t frame_seal_new(uint8_t *frame, struct frame_header *header, uint32_t seed);
+
 /* Does a frame seem to begin here: the magic, lengths that can be? Takes no more than the header. */
 bool frame_begins(const uint8_t *block, struct frame_header *out) must_check;
 

@@ -31,12 +31,12 @@ enum {
 };
 
 enum {
-	GATHER_BYTES = RARE(128 * 1024, 8 * 1024), /* that wait before they are written though nobody asks */
-	GATHER_NS = 10 * 1000 * 1000,
+	GATHER_NS = 10 * 1000 * 1000, /* that a frame may fill while nobody asks */
 	SYNC_NS = 1000 * 1000 * 1000,
 	IDLE_NS = 10 * 1000 * 1000,
 	FRAGMENT_MIN = 64, /* of a body: less is not worth a record */
 	FRAMES_KEPT = 4,   /* empty ones, for the next */
+	LINE = 64,         /* of a cache */
 };
 
 /* A frame in memory. In front of its bytes there is room for the heads of a segment that it begins. */
@@ -44,7 +44,7 @@ struct frame {
 	struct link link;
 	uint8_t *bytes;
 	uint32_t used, limit;
-	uint32_t n_records;
+	uint32_t n_records; /* once it is shut */
 	uint16_t flags;
 	uint64_t at; /* in its segment; SEGMENT_FRAMES_AT: it begins one */
 	uint64_t first_lsn;
@@ -76,8 +76,8 @@ struct log {
 	uint64_t next_at;  /* where the frame after these begins */
 	uint64_t written_lsn, durable_lsn;
 	uint64_t attested_lsn; /* of which the last written frame says that it is durable */
-	uint64_t backlog;
-	struct link waiters; /* by LSN */
+	uint64_t backlog;      /* bytes in frames that are shut */
+	struct link waiters;   /* by LSN */
 	uint32_t n_waiting;
 	int failed; /* errno */
 
@@ -141,7 +141,7 @@ static void frame_done(struct log *log, struct frame *frame)
 		frame_free(frame);
 		return;
 	}
-	list_push_back(&log->kept, &frame->link);
+	list_push_front(&log->kept, &frame->link); /* the next one is this, which the caches know */
 	log->n_kept++;
 }
 
@@ -162,6 +162,8 @@ static struct frame *open_frame(struct log *log)
 static void shut_frame(struct log *log)
 {
 	struct frame *frame = take(log->open);
+	frame->n_records = (uint32_t)(log->next_lsn - frame->first_lsn);
+	log->backlog += frame->used - sizeof(struct frame_header);
 	log->next_at = frame->at + frame_length(frame->used);
 	list_push_back(&log->queue, &frame->link);
 }
@@ -190,16 +192,16 @@ static void cursor_copy(struct cursor *from, uint8_t *to, size_t n)
 	}
 }
 
-/* The body is behind the header's place already. */
-static inline void finish_record(struct log *log, struct frame *frame, struct record_header *header)
+/* The body is behind the header's place already; the checksum comes with those of all records of the frame. */
+static inline void finish_record(struct log *log, struct frame *frame, const struct record_header *header)
 {
-	uint8_t *to = frame->bytes + frame->used;
-	memcpy(to, header, sizeof(*header));
-	uint32_t crc = record_crc(log->seed, log->next_lsn++, to, header->length);
-	memcpy(to, &crc, sizeof(crc));
+	memcpy(frame->bytes + frame->used, header, sizeof(*header));
 	frame->used += (uint32_t)sizeof(*header) + header->length;
-	frame->n_records++;
-	log->backlog += sizeof(*header) + header->length;
+	log->next_lsn++;
+	/* The next record's lines were last seen by the device; stores wait for them in order. */
+	const uint8_t *next = frame->bytes + frame->used;
+	prefetch_to_write(next + LINE);
+	prefetch_to_write(next + 2 * LINE);
 }
 
 /* How much of the `left` bytes of a body of `length` the next record takes. */
@@ -219,59 +221,81 @@ static uint32_t next_fragment(struct log *log, size_t length, size_t left)
 	}
 }
 
-static void append_fragments(struct log *log, struct record_header *header, const struct slice *parts, size_t length)
+/* What does not fit into the open frame as it is. */
+static uint64_t append_fragments(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space,
+                                 const struct slice *parts, size_t length, bool more)
 {
+	struct record_header header = {.kind = (uint8_t)kind, .slot = slot, .space = space};
 	struct cursor from = {.part = parts};
-	uint8_t group = header->flags;
+	uint8_t group = more ? RECORD_GROUP : 0;
 	size_t left = length;
-	if (log->failed) {
-		log->next_lsn++;
-		return;
-	}
+	log->counters.records++;
+	log->counters.bytes += sizeof(header) + length;
+	if (log->failed)
+		return log->next_lsn++;
 	if (length > FRAGMENT_MAX && log->open)
 		shut_frame(log); /* so that all of it lies together */
 	do {
-		header->length = next_fragment(log, length, left);
-		header->flags =
-		        group | (left < length ? RECORD_CONTINUED : 0) | (left > header->length ? RECORD_CONTINUES : 0);
-		cursor_copy(&from, log->open->bytes + log->open->used + sizeof(*header), header->length);
-		left -= header->length;
-		finish_record(log, log->open, header);
+		header.length = next_fragment(log, length, left);
+		header.flags =
+		        group | (left < length ? RECORD_CONTINUED : 0) | (left > header.length ? RECORD_CONTINUES : 0);
+		cursor_copy(&from, log->open->bytes + log->open->used + sizeof(header), header.length);
+		left -= header.length;
+		finish_record(log, log->open, &header);
 	} while (left > 0);
+	return log->next_lsn - 1;
+}
+
+uint8_t *log_place(struct log *log, size_t length)
+{
+	const struct frame *frame = log->open;
+	if (unlikely(!frame || length > FRAGMENT_MAX ||
+	             sizeof(struct record_header) + length > frame->limit - frame->used))
+		return NULL;
+	return frame->bytes + frame->used + sizeof(struct record_header);
+}
+
+uint64_t log_append_placed(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space, size_t length,
+                           bool more)
+{
+	struct record_header header = {.length = (uint32_t)length,
+	                               .kind = (uint8_t)kind,
+	                               .flags = more ? RECORD_GROUP : 0,
+	                               .slot = slot,
+	                               .space = space};
+	log->counters.records++;
+	log->counters.bytes += sizeof(header) + length;
+	finish_record(log, log->open, &header);
+	return log->next_lsn - 1;
 }
 
 uint64_t log_append(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space, const struct slice *parts,
                     int n, bool more)
 {
-	struct record_header header = {
-	        .kind = (uint8_t)kind, .flags = more ? RECORD_GROUP : 0, .slot = slot, .space = space};
 	size_t length = 0;
 	for (int i = 0; i < n; i++)
 		length += parts[i].len;
-	log->counters.records++;
-	log->counters.bytes += sizeof(header) + length;
-	struct frame *frame = log->open;
-	if (unlikely(!frame || length > FRAGMENT_MAX || sizeof(header) + length > frame->limit - frame->used)) {
-		append_fragments(log, &header, parts, length);
-		return log->next_lsn - 1;
-	}
-	uint8_t *to = frame->bytes + frame->used + sizeof(header);
+	uint8_t *to = log_place(log, length);
+	if (unlikely(!to))
+		return append_fragments(log, kind, slot, space, parts, length, more);
 	for (int i = 0; i < n; i++) {
 		if (parts[i].len > 0)
 			memcpy(to, parts[i].ptr, parts[i].len);
 		to += parts[i].len;
 	}
-	header.length = (uint32_t)length;
-	finish_record(log, frame, &header);
-	return log->next_lsn - 1;
+	return log_append_placed(log, kind, slot, space, length, more);
 }
 
 uint64_t log_appended(const struct log *log) { return log->next_lsn - 1; }
 uint64_t log_durable(const struct log *log) { return log->durable_lsn; }
 int log_failed(const struct log *log) { return log->failed; }
-uint64_t log_backlog(const struct log *log) { return log->backlog; }
 uint32_t log_id(const struct log *log) { return log->id; }
 uint64_t log_epoch(const struct log *log) { return log->epoch; }
+
+uint64_t log_backlog(const struct log *log)
+{
+	return log->backlog + (log->open ? log->open->used - sizeof(struct frame_header) : 0);
+}
 
 /* ---- waiting ----------------------------------------------------------------------------------- */
 
@@ -381,7 +405,7 @@ uint64_t log_first_lsn(const struct log *log)
 
 uint64_t log_size(const struct log *log)
 {
-	uint64_t bytes = log->backlog;
+	uint64_t bytes = log_backlog(log);
 	for (uint32_t i = 0; i + 1 < log->n_segments; i++)
 		bytes += log->segments[i].size;
 	if (log->n_segments > 0)
@@ -397,9 +421,10 @@ enum log_room log_room(const struct log *log)
 	uint64_t bytes = segment_pool_ready_bytes(pool);
 	if (pool->active && log->next_at < pool->active->filled)
 		bytes += pool->active->filled - log->next_at;
-	if (bytes <= log->backlog + FRAME_MAX)
+	uint64_t backlog = log_backlog(log);
+	if (bytes <= backlog + FRAME_MAX)
 		return LOG_ROOM_NONE;
-	return bytes - log->backlog > RESERVE * pool->segment_size ? LOG_ROOM_YES : LOG_ROOM_LOW;
+	return bytes - backlog > RESERVE * pool->segment_size ? LOG_ROOM_YES : LOG_ROOM_LOW;
 }
 
 const struct log_counters *log_counters(const struct log *log) { return &log->counters; }
@@ -544,7 +569,7 @@ static void seal(struct log *log, struct frame *frame)
 	                              .flags = frame->flags,
 	                              .at = frame_at(frame->at)};
 	frame->durable_lsn = log->durable_lsn;
-	log->chain = frame_seal(frame->bytes, &header);
+	log->chain = frame_seal_new(frame->bytes, &header, log->seed);
 }
 
 static void write_frame(struct log *log)
@@ -644,7 +669,7 @@ static void on_written(struct io_op *op)
 	} else {
 		log->written_lsn = frame->first_lsn + frame->n_records - 1;
 		log->attested_lsn = frame->durable_lsn;
-		log->backlog -= frame->used - sizeof(struct frame_header);
+		log->backlog -= log->failed ? 0 : frame->used - sizeof(struct frame_header);
 		if (log->flight_durable)
 			log->durable_lsn = log->written_lsn;
 		else
@@ -681,10 +706,7 @@ static void on_synced(struct io_op *op)
 
 /* ---- what to do next ------------------------------------------------------------------------------------ */
 
-static bool write_is_due(const struct log *log)
-{
-	return !list_empty(&log->queue) || is_urgent(log) || log->gathered || log->backlog >= GATHER_BYTES;
-}
+static bool write_is_due(const struct log *log) { return !list_empty(&log->queue) || is_urgent(log) || log->gathered; }
 
 /* Of what is written and not durable. */
 static bool sync_is_due(const struct log *log)

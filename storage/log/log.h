@@ -66,6 +66,12 @@ void log_abandon(struct log *log);
 uint64_t log_append(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space, const struct slice *parts,
                     int n, bool more);
 
+/* The same for a body that is made where it goes: `length` bytes, to be written at once, and then
+ * log_append_placed(). NULL: it does not fit just so, log_append() it. */
+uint8_t *log_place(struct log *log, size_t length);
+uint64_t log_append_placed(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space, size_t length,
+                           bool more);
+
 uint64_t log_appended(const struct log *log); /* the last LSN there is */
 uint64_t log_durable(const struct log *log);
 int log_failed(const struct log *log); /* 0, or the errno that stopped it */

@@ -58,6 +58,18 @@ uint64_t log_append(struct log *log, enum record_kind kind, uint16_t slot, uint3
 	return log->n;
 }
 
+/* Room where the next record's body will lie. */
+uint8_t *log_place(struct log *log, size_t length) { return buf_reserve(&log->bytes, length); }
+
+uint64_t log_append_placed(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space, size_t length,
+                           bool more)
+{
+	uint64_t lsn = log_append(log, kind, slot, space, NULL, 0, more);
+	log->records[lsn - 1].body.len = length;
+	log->bytes.len += length;
+	return lsn;
+}
+
 uint64_t log_appended(const struct log *log) { return log->n; }
 uint64_t log_durable(const struct log *log) { return log->durable; }
 int log_failed(const struct log *log) { return log->failed; }
