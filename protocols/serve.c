@@ -25,7 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STOP_LOOK_US = 2000, WHY_SIZE = 2048 };
+enum { STOP_LOOK_US = 2000, READY_LOOK_US = 1000, WHY_SIZE = 2048 };
 
 struct server;
 
@@ -49,11 +49,12 @@ struct server {
 	uint64_t hash_seed;
 	pthread_barrier_t begun;  /* core 0 has looked at the data directory */
 	pthread_barrier_t joined; /* all cores made, or not */
-	pthread_barrier_t ready;  /* core 0 and the main thread: data is loaded and the listeners are open, or not */
-	pthread_barrier_t closed; /* the same two: the logs are closed */
+	pthread_barrier_t closed; /* core 0 and the main thread: the logs are closed */
 	pthread_barrier_t ended;  /* all and the main thread: nobody sends to anybody any more */
 	_Atomic bool failed;      /* before the loops run */
-	bool opened;              /* clients are let in; read by the main thread, behind `ready` */
+	_Atomic bool ready;       /* data is loaded and the listeners are open, or not */
+	bool opened;              /* clients are let in; read by the main thread, once it is `ready` */
+	bool gives_up;            /* a stop was asked for while it loads; read by core 0 meanwhile */
 	_Atomic uint64_t patience_ns; /* with connections, at the end */
 	bool started;                 /* the threads run */
 	int cpus[CORES_MAX], n_cpus;
@@ -186,7 +187,8 @@ static void store_begins(void *arg)
 	struct store_options options = {.directory = s->data_dir,
 	                                .segment_size = (uint64_t)s->log_segment_size,
 	                                .image_log_bytes = (uint64_t)s->image_log_size,
-	                                .mode = (enum log_mode)s->durability};
+	                                .mode = (enum log_mode)s->durability,
+	                                .gives_up = &server->gives_up};
 	server->store = store_begin(server->machine->cores[0], &options, t->why, sizeof(t->why));
 	if (server->store)
 		server->hash_seed = store_hash_seed(server->store);
@@ -227,7 +229,7 @@ static void opens(void *arg)
 	struct core_thread *t = arg;
 	struct server *server = t->server;
 	server->opened = load(t) && listen_all(t);
-	pthread_barrier_wait(&server->ready);
+	server->ready = true;
 }
 
 static void closes(void *arg)
@@ -261,7 +263,7 @@ static void core_run(void *arg)
 			fiber_start(core, opens, t);
 		reactor_run(core);
 	} else if (t->id == 0) {
-		pthread_barrier_wait(&server->ready);
+		server->ready = true;
 	}
 	pthread_barrier_wait(&server->ended);
 	if (t->id == 0)
@@ -395,13 +397,22 @@ static bool server_init(struct server *server, int argc, char **argv, char *cons
 	return true;
 }
 
+/* A stop that is asked for meanwhile ends the loading. */
+static void wait_until_ready(struct server *server)
+{
+	while (!server->ready) {
+		int signal = os_signal_wait_us(READY_LOOK_US);
+		if (signal != 0 && signal != SIGHUP)
+			__atomic_store_n(&server->gives_up, true, __ATOMIC_RELAXED);
+	}
+}
+
 static bool start(struct server *server)
 {
 	uint16_t n = server->machine->n_cores;
 	bool pin = server->settings->pin && n <= server->n_cpus;
 	pthread_barrier_init(&server->begun, NULL, n);
 	pthread_barrier_init(&server->joined, NULL, n);
-	pthread_barrier_init(&server->ready, NULL, 2);
 	pthread_barrier_init(&server->closed, NULL, 2);
 	pthread_barrier_init(&server->ended, NULL, n + 1u);
 	for (uint16_t i = 0; i < n; i++) {
@@ -415,7 +426,7 @@ static bool start(struct server *server)
 		}
 	}
 	server->started = true;
-	pthread_barrier_wait(&server->ready);
+	wait_until_ready(server);
 	for (uint16_t i = 0; i < n && !server->opened; i++)
 		if (server->threads[i].why[0])
 			say("orbit: %s", server->threads[i].why);
@@ -477,13 +488,14 @@ int serve_main(int argc, char **argv, char *const *environment)
 	ok = ok && start(server);
 	if (ok) {
 		say_ready(server);
-		while (os_signal_wait() == SIGHUP)
+		while (!server->gives_up && os_signal_wait() == SIGHUP)
 			; /* nothing is read again yet that a signal could ask for */
 		say("orbit: stopping");
 		stop(server);
 		say_stopped(server);
 	}
+	bool gave_up = server->gives_up; /* as it was asked to */
 	server_fini(server);
 	memory_free(server);
-	return ok ? 0 : 1;
+	return ok || gave_up ? 0 : 1;
 }

@@ -325,6 +325,14 @@ int os_signal_wait(void)
 	return got;
 }
 
+int os_signal_wait_us(uint64_t us)
+{
+	sigset_t set = awaited_signals();
+	struct timespec span = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
+	int got = sigtimedwait(&set, NULL, &span);
+	return got < 0 ? 0 : got;
+}
+
 void os_signal_stop(void) { kill(getpid(), SIGTERM); }
 
 static void write_all(int fd, struct slice text)

@@ -56,6 +56,7 @@ int os_directory_lock(const char *path) must_check;
 /* Blocks the signals for all threads to come; then one thread waits for the next. */
 void os_signals_block(void);
 int os_signal_wait(void); /* SIGTERM, SIGINT or SIGHUP */
+int os_signal_wait_us(uint64_t us); /* the same, so long at most; 0: none came */
 void os_signal_stop(void); /* a SIGTERM to this process */
 
 void os_random(void *out, size_t size);

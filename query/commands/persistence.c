@@ -65,11 +65,15 @@ struct naming {
 	struct store *store;
 	struct unit *unit;
 	const struct keyspace_names *names;
+	enum err err;
 };
 
 static void name_there(struct core *first, void *arg)
 {
 	struct naming *naming = arg;
+	naming->err = shard_refuses(first->shard, SHARD_FREES);
+	if (naming->err != OK)
+		return;
 	unit_join(first, naming->unit);
 	store_collect_names(naming->store, naming->names, unit_changes(first, naming->unit));
 	unit_leave(first, naming->unit);
@@ -87,8 +91,8 @@ static enum err make_durable(struct exec *exec, const struct keyspace_names *nam
 		unit_init(&own, core, true);
 	fiber_call(core, 0, name_there, &naming);
 	if (unit)
-		return OK;
-	enum err err = unit_commit(&own);
+		return naming.err;
+	enum err err = naming.err == OK ? unit_commit(&own) : naming.err;
 	unit_fini(&own);
 	return err;
 }
@@ -102,6 +106,23 @@ static enum err rename_keyspaces(struct exec *exec, struct renaming *renaming)
 	return OK;
 }
 
+static void look_at_room(struct core *there, void *arg)
+{
+	_Atomic bool *short_of_room = arg;
+	if (there->shard->journal && log_room(journal_log(there->shard->journal)) != LOG_ROOM_YES)
+		*short_of_room = true;
+}
+
+/* Images of what is left let go of the files that all the rest lay in. */
+static void free_room(struct core *core)
+{
+	_Atomic bool short_of_room = false;
+	if (core->store)
+		fiber_call_all(core, look_at_room, &short_of_room);
+	if (short_of_room)
+		(void)store_image_start(core, core->store);
+}
+
 static enum err flush(struct exec *exec, uint16_t first, uint16_t last)
 {
 	struct renaming renaming = {.now = exec->argc == 2 && exec_is(exec, 1, S("SYNC"))};
@@ -113,9 +134,10 @@ static enum err flush(struct exec *exec, uint16_t first, uint16_t last)
 	memcpy(renaming.names.of_db, exec->core->shard->keyspace_of_db, sizeof(renaming.names.of_db));
 	enum err err = rename_keyspaces(exec, &renaming);
 	gate_open(exec->core);
-	if (err == OK)
-		reply_ok(exec->reply);
-	return err;
+	TRY(err);
+	free_room(exec->core);
+	reply_ok(exec->reply);
+	return OK;
 }
 
 enum err run_flushdb(struct exec *exec) { return flush(exec, exec->client->db, exec->client->db); }

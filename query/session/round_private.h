@@ -110,7 +110,11 @@ static inline enum err call_admit(struct shard *shard, uint32_t flags)
 {
 	if (!(flags & (COMMAND_READ | COMMAND_WRITE | COMMAND_GROWS)))
 		return OK;
-	enum shard_use use = flags & COMMAND_GROWS ? SHARD_GROWS : flags & COMMAND_WRITE ? SHARD_WRITES : SHARD_READS;
+	enum shard_use use = SHARD_READS;
+	if (flags & COMMAND_GROWS)
+		use = SHARD_GROWS;
+	else if (flags & COMMAND_WRITE)
+		use = flags & COMMAND_ALL_SLOTS ? SHARD_FREES : SHARD_WRITES;
 	TRY(shard_refuses(shard, use));
 	return use == SHARD_GROWS && shard->memory_max && !shard_admit(shard) ? ERR_NO_MEMORY : OK;
 }

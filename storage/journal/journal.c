@@ -444,7 +444,9 @@ enum err journal_refuses(const struct journal *journal, enum shard_use use)
 	enum log_room room = log_room(journal->log);
 	if (likely(room == LOG_ROOM_YES))
 		return OK;
-	return use == SHARD_GROWS || room == LOG_ROOM_NONE ? ERR_NO_ROOM : OK;
+	static const enum log_room refused_from[] = {
+	        [SHARD_WRITES] = LOG_ROOM_NONE, [SHARD_GROWS] = LOG_ROOM_LOW, [SHARD_FREES] = LOG_ROOM_NOTHING};
+	return room >= refused_from[use] ? ERR_NO_ROOM : OK;
 }
 
 /* ---- the flush ---------------------------------------------------------------------- */

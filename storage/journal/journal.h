@@ -105,8 +105,8 @@ uint64_t journal_rests_on(const struct journal *journal, uint64_t hash);
 uint64_t journal_rests_on_all(const struct journal *journal); /* it looked at many keys */
 
 /* May a command run? ERR_SHARD_STOPPED once the log has failed, whatever it does; ERR_NO_ROOM for what
- * grows when log room is low, for all that writes when there is none. */
-enum shard_use { SHARD_READS, SHARD_WRITES, SHARD_GROWS };
+ * grows when log room is low, for all that writes when there is none; what frees everything runs as long as it can. */
+enum shard_use { SHARD_READS, SHARD_WRITES, SHARD_GROWS, SHARD_FREES };
 enum err journal_refuses(const struct journal *journal, enum shard_use use) must_check;
 
 static inline enum err shard_refuses(const struct shard *shard, enum shard_use use)

@@ -37,6 +37,7 @@ enum {
 	FRAGMENT_MIN = 64, /* of a body: less is not worth a record */
 	FRAMES_KEPT = 4,   /* empty ones, for the next */
 	LINE = 64,         /* of a cache */
+	ROOM_LAST = 2 * LOG_BLOCK, /* for a closing frame, and the outcome of a transaction */
 };
 
 /* A frame in memory. In front of its bytes there is room for the heads of a segment that it begins. */
@@ -110,7 +111,8 @@ struct log {
 	struct log_counters counters;
 
 	bool closing, abandoned;
-	struct fiber *closer; /* waits */
+	struct fiber *closer;       /* waits until nothing is left to be written, */
+	struct fiber *pool_awaiter; /* and then for the pool's fiber */
 };
 
 /* ---- frames in memory ---------------------------------------------------------------------- */
@@ -413,18 +415,30 @@ uint64_t log_size(const struct log *log)
 	return bytes;
 }
 
+/* Of zeros in which frames may lie, in front of the first file that ends too early. */
+static uint64_t room_bytes(const struct log *log)
+{
+	const struct segment_pool *pool = &log->pool;
+	uint64_t bytes = 0;
+	if (pool->active) {
+		bytes = log->next_at < pool->active->filled ? pool->active->filled - log->next_at : 0;
+		if (pool->active->filled < pool->segment_size)
+			return bytes;
+	}
+	return bytes + segment_pool_ready_bytes(pool);
+}
+
 enum log_room log_room(const struct log *log)
 {
 	const struct segment_pool *pool = &log->pool;
 	if (!pool->error)
 		return LOG_ROOM_YES;
-	uint64_t bytes = segment_pool_ready_bytes(pool);
-	if (pool->active && log->next_at < pool->active->filled)
-		bytes += pool->active->filled - log->next_at;
-	uint64_t backlog = log_backlog(log);
-	if (bytes <= backlog + FRAME_MAX)
+	uint64_t bytes = room_bytes(log);
+	if (bytes <= log_backlog(log) + ROOM_LAST)
+		return LOG_ROOM_NOTHING;
+	if (bytes <= log_backlog(log) + FRAME_MAX)
 		return LOG_ROOM_NONE;
-	return bytes - backlog > RESERVE * pool->segment_size ? LOG_ROOM_YES : LOG_ROOM_LOW;
+	return bytes - log_backlog(log) > RESERVE * pool->segment_size ? LOG_ROOM_YES : LOG_ROOM_LOW;
 }
 
 const struct log_counters *log_counters(const struct log *log) { return &log->counters; }
@@ -470,8 +484,8 @@ static bool freed(struct log *log)
 static void pool_stopped(struct segment_pool *pool)
 {
 	struct log *log = container_of(pool, struct log, pool);
-	if (log->closer)
-		fiber_wake(log->core, take(log->closer));
+	if (log->pool_awaiter)
+		fiber_wake(log->core, take(log->pool_awaiter));
 	else
 		freed(log);
 }
@@ -524,8 +538,10 @@ static bool is_urgent(const struct log *log)
 static bool find_place(struct log *log, const struct frame *frame)
 {
 	uint64_t end = frame->at + frame_length(frame->used);
-	if (frame->at > SEGMENT_FRAMES_AT)
-		return end <= log->pool.active->filled;
+	if (frame->at > SEGMENT_FRAMES_AT) {
+		log->pool.hungry = end > log->pool.active->filled;
+		return !log->pool.hungry;
+	}
 	segment_pool_leave(&log->pool);
 	if (!segment_pool_take(&log->pool, end))
 		return false;
@@ -720,10 +736,18 @@ static bool sync_is_due(const struct log *log)
 	return awaited || log->mode == LOG_ALWAYS || log->closing;
 }
 
+/* Is there a place for a closing frame? None is made for it. */
+static bool has_closing_place(const struct log *log)
+{
+	if (log->next_at >= log->pool.segment_size)
+		return segment_pool_has(&log->pool, SEGMENT_FRAMES_AT + LOG_BLOCK);
+	return log->pool.active && log->next_at + LOG_BLOCK <= log->pool.active->filled;
+}
+
 /* All is durable, and no frame says so yet. */
 static bool lacks_closing(const struct log *log)
 {
-	return log->durable_lsn == log->next_lsn - 1 && log->attested_lsn < log->durable_lsn;
+	return log->durable_lsn == log->next_lsn - 1 && log->attested_lsn < log->durable_lsn && has_closing_place(log);
 }
 
 static void start_timer(struct log *log, struct timer *timer, uint64_t from_ns, uint64_t after_ns)
@@ -875,27 +899,31 @@ struct log *log_open(struct core *core, const struct log_start *start, int *erro
 	return log;
 }
 
-/* Waits until `closer` is taken: by the end of a turn that settled things, or by the pool's end. */
-static void close_wait(struct log *log)
+/* A pool that is in the midst of something is waited for, and does nothing more. */
+static void stop_pool(struct log *log)
 {
-	log->closer = fiber_self(log->core);
+	if (segment_pool_stop(&log->pool))
+		return;
+	log->pool_awaiter = fiber_self(log->core);
 	fiber_wait(log->core);
 }
 
 void log_close(struct log *log)
 {
-	log->closing = true;
-	for (step(log); !is_settled(log);)
-		close_wait(log);
+	log->closing = log->pool.closing = true;
+	step(log);
+	if (!is_settled(log)) {
+		segment_pool_work(&log->pool);
+		log->closer = fiber_self(log->core);
+		fiber_wait(log->core);
+	}
 	if (!log->failed && next_frame(log)) {
 		log->failed = log->pool.error;
 		log_warning("log %u is closed without what comes after LSN %llu: %s", log->id,
 		            (unsigned long long)log->durable_lsn, strerror(log->failed));
 	}
 	run_waiters(log);
-	segment_pool_stop(&log->pool);
-	while (log->pool.running)
-		close_wait(log);
+	stop_pool(log);
 	log_free(log);
 }
 

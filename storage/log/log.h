@@ -79,8 +79,9 @@ int log_failed(const struct log *log); /* 0, or the errno that stopped it */
 /* Stops it for good, as a failed write would: what is in memory must not be taken for what is on disk. */
 void log_stop(struct log *log);
 
-/* Is there room for more? LOG_ROOM_LOW: only for what frees room (deletions, cleaning). */
-enum log_room { LOG_ROOM_YES, LOG_ROOM_LOW, LOG_ROOM_NONE };
+/* Is there room for more? LOW: only for what frees room (deletions, cleaning). NONE: only for what frees all there
+ * is with one small record. NOTHING: not even for that. */
+enum log_room { LOG_ROOM_YES, LOG_ROOM_LOW, LOG_ROOM_NONE, LOG_ROOM_NOTHING };
 enum log_room log_room(const struct log *log);
 
 /* Bytes appended that are not written yet. Past LOG_BACKLOG_MAX whoever appends waits as in

@@ -127,9 +127,14 @@ uint64_t segment_pool_number(struct segment_pool *pool)
 	return number;
 }
 
+/* What is whole is taken before what is still being filled: on a full disk that may take long. */
 static void put_ready(struct segment_pool *pool, struct segment_file *file)
 {
-	list_push_back(&pool->ready, &file->link);
+	struct link *at = &pool->ready;
+	while (file->filled == pool->segment_size && at->prev != &pool->ready &&
+	       file_of(at->prev)->filled < pool->segment_size)
+		at = at->prev;
+	list_insert_before(at, &file->link);
 	pool->n_ready++;
 }
 
@@ -170,11 +175,6 @@ static int make_new(struct segment_pool *pool)
 	return 0;
 }
 
-static int make_one(struct segment_pool *pool)
-{
-	return list_empty(&pool->spare) ? make_new(pool) : make_from_spare(pool);
-}
-
 /* ---- what there is to do -------------------------------------------------------------------- */
 
 /* The file whose zeros are needed first. */
@@ -193,13 +193,18 @@ static bool lacks_files(const struct segment_pool *pool)
 	return unfilled(pool) || pool->n_ready < READY_WANTED || !list_empty(&pool->spare);
 }
 
+/* To clean a file takes no room. */
+static bool may_clean(const struct segment_pool *pool) { return pool->wanted && !list_empty(&pool->spare); }
+
 static bool may_make(const struct segment_pool *pool) { return pool->wanted && !timer_started(&pool->retry); }
 
 static bool has_work(const struct segment_pool *pool)
 {
+	if (pool->closing)
+		return pool->hungry && (may_make(pool) || may_clean(pool));
 	if (!list_empty(&pool->leaving) || !list_empty(&pool->surplus))
 		return true;
-	return may_make(pool) && lacks_files(pool);
+	return may_clean(pool) || (may_make(pool) && lacks_files(pool));
 }
 
 static void remove_one(struct segment_pool *pool)
@@ -228,14 +233,16 @@ static void one_step(struct segment_pool *pool)
 	struct segment_file *file = may_make(pool) ? unfilled(pool) : NULL;
 	if (file && file == pool->active)
 		result = fill(pool, file, pool->segment_size);
-	else if (!list_empty(&pool->leaving))
+	else if (!list_empty(&pool->leaving) && !pool->closing)
 		close_file(pool, file_of(list_pop_front(&pool->leaving)));
-	else if (!list_empty(&pool->surplus))
+	else if (!list_empty(&pool->surplus) && !pool->closing)
 		remove_one(pool);
+	else if (may_clean(pool))
+		result = make_from_spare(pool);
 	else if (file)
 		result = fill(pool, file, pool->segment_size);
 	else
-		result = make_one(pool);
+		result = make_new(pool);
 	if (result < 0)
 		failed_to_make(pool, result);
 	else if (pool->error && !lacks_files(pool))
@@ -314,11 +321,17 @@ int segment_pool_open(struct segment_pool *pool)
 	}
 }
 
+bool segment_pool_has(const struct segment_pool *pool, uint64_t bytes)
+{
+	return !list_empty(&pool->ready) && file_of(pool->ready.next)->filled >= bytes;
+}
+
 struct segment_file *segment_pool_take(struct segment_pool *pool, uint64_t bytes)
 {
 	assert(!pool->active);
 	pool->wanted = true;
-	if (list_empty(&pool->ready) || file_of(pool->ready.next)->filled < bytes)
+	pool->hungry = !segment_pool_has(pool, bytes);
+	if (pool->hungry)
 		return NULL;
 	pool->active = file_of(list_pop_front(&pool->ready));
 	pool->n_ready--;
@@ -343,9 +356,13 @@ void segment_pool_give(struct segment_pool *pool, uint64_t number, bool own)
 uint64_t segment_pool_ready_bytes(const struct segment_pool *pool)
 {
 	uint64_t bytes = 0;
-	list_each (link, &pool->ready)
-		if (file_of(link)->filled > SEGMENT_FRAMES_AT)
-			bytes += file_of(link)->filled - SEGMENT_FRAMES_AT;
+	list_each (link, &pool->ready) {
+		const struct segment_file *file = file_of(link);
+		if (file->filled > SEGMENT_FRAMES_AT)
+			bytes += file->filled - SEGMENT_FRAMES_AT;
+		if (file->filled < pool->segment_size)
+			break;
+	}
 	return bytes;
 }
 

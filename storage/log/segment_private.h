@@ -46,6 +46,8 @@ struct segment_pool {
 	bool running; /* the fiber */
 	void *zeros;  /* while files are filled: */
 	size_t zeros_size;
+	bool hungry;                                /* the log has a frame, and no place for it */
+	bool closing;                               /* nothing more is done but for a log that is hungry */
 	bool stopping;                              /* it is to end */
 	int error;                                  /* errno: too few files are ready, and no more can be made */
 	struct timer retry;                         /* runs: not before it fires */
@@ -66,6 +68,9 @@ void segment_pool_clear(struct segment_pool *pool);
 /* Of a new file; never given twice. */
 uint64_t segment_pool_number(struct segment_pool *pool);
 
+/* Is a file ready with `bytes` of it filled? */
+bool segment_pool_has(const struct segment_pool *pool, uint64_t bytes);
+
 /* The next file for the log, which becomes the active one. NULL: none is ready with `bytes` of it filled. */
 struct segment_file *segment_pool_take(struct segment_pool *pool, uint64_t bytes);
 
@@ -78,7 +83,7 @@ void segment_pool_give(struct segment_pool *pool, uint64_t number, bool own);
 /* Lets the fiber work if there is something to do. */
 void segment_pool_work(struct segment_pool *pool);
 
-/* Bytes of ready files that can be written. */
+/* Bytes of ready files that can be written one after the other. */
 uint64_t segment_pool_ready_bytes(const struct segment_pool *pool);
 
 /* Asks the fiber to end. True: it has; else pool->stopped() will be called. */

@@ -264,7 +264,7 @@ static bool put_entries(struct load_share *share, uint16_t partition, const stru
 		}
 		share_worked(share, 1 + (uint32_t)(entries[i].value.len / 4096));
 	}
-	return true;
+	return !load_gives_up(share->load);
 }
 
 static void read_image(struct load_share *share, uint16_t partition, struct image_reader *reader)
@@ -319,7 +319,10 @@ static bool reads_image(const struct load_share *share, uint16_t partition)
 	       share->load->manifest->partitions[partition].image;
 }
 
-static bool goes_on(const struct load_share *share) { return share->load->salvage || share->faults.n == 0; }
+static bool goes_on(const struct load_share *share)
+{
+	return !load_gives_up(share->load) && (share->load->salvage || share->faults.n == 0);
+}
 
 static void load_images(struct core *core, void *arg)
 {
@@ -376,7 +379,7 @@ static bool hand_up_faults(struct load *load, struct faults *faults)
 		any |= own->n > 0;
 		own->n = 0;
 	}
-	return load->salvage || !any;
+	return !load_gives_up(load) && (load->salvage || !any);
 }
 
 /* ---- eras ---------------------------------------------------------------------------------- */

@@ -37,7 +37,8 @@ struct load {
 	const struct superblock *superblock;
 	const struct manifest *manifest;
 	const struct survey *survey;
-	bool salvage; /* goes on past damage */
+	bool salvage;         /* goes on past damage */
+	const bool *gives_up; /* becomes true: all ends early, and load_run() says false; NULL: never does */
 	struct load_progress *progress;
 	/* Found: */
 	struct system_rows rows;
@@ -49,7 +50,7 @@ struct load {
 	struct replay *replays; /* of each log, as in the survey */
 };
 
-/* False: a fault that nothing may be built on; never in salvage. */
+/* False: a fault that nothing may be built on, never in salvage; or it gave up. */
 bool load_run(struct core *core, struct load *load, struct faults *faults);
 
 /* What was found out about the log at `i` of the survey. */

@@ -35,6 +35,11 @@ void pack_record(struct buf *to, const struct record *record, bool covered);
 /* The next packed record; false: that was the last. */
 bool unpack_record(struct slice *from, struct record *out, bool *covered) must_check;
 
+static inline bool load_gives_up(const struct load *load)
+{
+	return load->gives_up && __atomic_load_n(load->gives_up, __ATOMIC_RELAXED);
+}
+
 /* ---- load.c --------------------------------------------------------------------------- */
 
 uint16_t load_owner(const struct core *core, uint16_t partition);

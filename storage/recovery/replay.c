@@ -254,7 +254,10 @@ static void tell_progress(struct replay *replay, const struct log_reader *reader
 	}
 }
 
-static bool goes_on(const struct replay *replay) { return replay->load->salvage || replay->share->faults.n == 0; }
+static bool goes_on(const struct replay *replay)
+{
+	return !load_gives_up(replay->load) && (replay->load->salvage || replay->share->faults.n == 0);
+}
 
 /* Reads to the end, or to damage that is not gone past. */
 static void read_records(struct replay *replay, struct log_reader *reader)

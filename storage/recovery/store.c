@@ -59,16 +59,21 @@ static int make_superblock(struct core *core, struct store *store, char *why, si
 	return result;
 }
 
-static void first_manifest(struct manifest *manifest)
+/* Generations begin where nobody could guess: bytes that a client stores never look like a frame of a later use of
+ * the file that they lie in. */
+static void first_manifest(struct core *core, struct manifest *manifest)
 {
-	*manifest = (struct manifest){.next_log = 1, .next_era = 1, .next_image = 1, .next_generation = 1};
+	uint64_t generation;
+	io_random(core->io, &generation, sizeof(generation));
+	*manifest = (struct manifest){
+	        .next_log = 1, .next_era = 1, .next_image = 1, .next_generation = (generation >> 16) + 1};
 }
 
 static int load_manifest(struct core *core, struct store *store, char *why, size_t why_size)
 {
 	int result = manifest_load(core, store->directory, &store->superblock, store->manifest, why, why_size);
 	if (result == -ENOENT) {
-		first_manifest(store->manifest);
+		first_manifest(core, store->manifest);
 		return 0;
 	}
 	return result;
@@ -208,14 +213,19 @@ static bool load_all(struct core *core, struct store *store, char *why, size_t w
 	                             .superblock = &store->superblock,
 	                             .manifest = store->manifest,
 	                             .survey = &store->survey,
+	                             .gives_up = store->options.gives_up,
 	                             .progress = &store->progress};
 	timer_start(&core->timers, &progress.timer, core->now_ns + progress_ns);
 	bool ok = load_run(core, store->load, &faults);
 	timer_stop(&core->timers, &progress.timer);
 	core_refresh_clock(core);
 	tell(store->load_ns, core->now_ns - store->load_began_ns);
-	if (!ok)
+	if (!ok && faults.n == 0)
+		snprintf(why, why_size, "stopped while loading %s; nothing was changed", store->directory);
+	else if (!ok)
 		return refuse(&faults, store, why, why_size);
+	if (!ok)
+		return false;
 	say_loaded(store);
 	store->recovered = store->load->names;
 	store->rows = store->load->rows;

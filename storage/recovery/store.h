@@ -29,6 +29,7 @@ struct store_options {
 	 * `image_growth` times what the core's last images took; 0: the usual values. UINT64_MAX: never. */
 	uint64_t image_log_bytes;
 	uint32_t image_growth;
+	const bool *gives_up; /* store_open() fails soon after it has become true, on whatever thread; NULL: never */
 };
 enum { STORE_SEGMENT_SIZE = RARE(16 * 1024 * 1024, 64 * 1024) };
 

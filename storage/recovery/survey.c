@@ -165,11 +165,13 @@ static void judge_log(struct look *look, struct log_files *files)
 	judge_sizes(look, files);
 }
 
-/* A head that is lost matters if the frames behind it do. */
+/* A head that is lost matters if the frames behind it do. A log without any other segment has never given one up. */
 static void judge_headless(struct look *look, const struct segment_info *info)
 {
 	const struct log_files *files = files_of(look->survey, info->frame.log);
-	if (!files || files->segments.n == 0 || info->frame.first_lsn < files->segments.all[0].head.first_lsn)
+	if (!files || (files->segments.n == 0 && files->only_decisions))
+		return;
+	if (files->segments.n > 0 && info->frame.first_lsn < files->segments.all[0].head.first_lsn)
 		return;
 	segment_path(look->directory, info->number, look->path, sizeof(look->path));
 	fault(look->faults,

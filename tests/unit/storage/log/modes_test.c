@@ -328,6 +328,25 @@ static void see_clean(void *arg, const char *path, uint64_t size)
 	seen->n_clean++;
 }
 
+/* A segment is given up when the next one's first record is durable, whatever its owner has no need of. */
+STORY(segments, are_not_forgotten_before_what_follows_is_durable, .delay_ns = 3 * 1000 * 1000)
+{
+	struct log *log = open_log(s, LOG_ALWAYS);
+	cr_assert_eq(log_wait_for(s->core, log, append(log, 100)), 0);
+	uint64_t behind = 0;
+	for (int i = 0; i < 300; i++) {
+		append(log, 20 * 1000);
+		log_forget_before(log, UINT64_MAX);
+		cr_assert_leq(log_first_lsn(log), log_durable(log));
+		behind += log_durable(log) < log_appended(log);
+		pass(s, MS / 2);
+		cr_assert_leq(log_first_lsn(log), log_durable(log));
+	}
+	cr_assert_gt(behind, 100);
+	cr_assert_gt(log_first_lsn(log), 1);
+	log_close(log);
+}
+
 STORY(segments, what_is_ready_again_is_clean)
 {
 	struct log *log = open_log(s, LOG_ALWAYS);
@@ -343,8 +362,6 @@ STORY(segments, what_is_ready_again_is_clean)
 	log_close(log);
 }
 
-/* ---- a full disk -------------------------------------------------------------------------------------- */
-
 static void set_room(struct stage *s, uint64_t bytes)
 {
 	sim_disk_set_faults(s->disk, &(const struct sim_disk_faults){.room_bytes = bytes});
@@ -359,6 +376,36 @@ static void append_until(struct stage *s, struct log *log, enum log_room room)
 		pass(s, 2 * MS);
 	}
 }
+
+/* ---- the end ------------------------------------------------------------------------------------------ */
+
+/* What the pool has begun is waited for, asleep; files for a log that ends are not made. */
+STORY(closing, waits_for_no_files, .delay_ns = 1, .slow = 1000, .slow_ns = 2000ull * 1000 * 1000)
+{
+	struct log *log = open_log(s, LOG_ALWAYS);
+	append(log, 100);
+	pass(s, 3 * MS);
+	uint64_t turns = reactor_stats(s->core)->turns, operations = sim_disk_counts(s->disk)->operations;
+	log_close(log);
+	/* The record, the closing frame, a piece of zeros; descriptors. */
+	cr_assert_leq(sim_disk_counts(s->disk)->operations - operations, 6);
+	cr_assert_leq(reactor_stats(s->core)->turns - turns, 60);
+}
+
+/* Where no file is ready a closing frame is not worth one. */
+STORY(closing, goes_without_its_last_frame)
+{
+	struct log *log = open_log(s, LOG_ALWAYS);
+	set_room(s, 6 * SEGMENT_SIZE);
+	append_until(s, log, LOG_ROOM_NONE);
+	while (log_room(log) != LOG_ROOM_NOTHING)
+		cr_assert_eq(log_wait_for(s->core, log, append(log, 10)), 0);
+	uint64_t operations = sim_disk_counts(s->disk)->operations;
+	log_close(log);
+	cr_assert_leq(sim_disk_counts(s->disk)->operations - operations, 4);
+}
+
+/* ---- a full disk -------------------------------------------------------------------------------------- */
 
 STORY(full, is_said_early_and_passes)
 {
@@ -376,6 +423,19 @@ STORY(full, is_said_early_and_passes)
 	pass(s, 1500 * MS);
 	cr_assert_eq(log_room(log), LOG_ROOM_YES);
 	cr_assert_eq(log_wait_for(s->core, log, append(log, 100)), 0);
+	log_close(log);
+}
+
+/* Files that are there are cleaned, though none can be made nor filled. */
+STORY(full, uses_what_is_there)
+{
+	struct log *log = open_log(s, LOG_EVERYSEC);
+	set_room(s, 10 * SEGMENT_SIZE);
+	append_until(s, log, LOG_ROOM_LOW);
+	set_room(s, 1);
+	log_forget_before(log, log_durable(log));
+	pass(s, 100 * MS);
+	cr_assert_eq(log_room(log), LOG_ROOM_YES);
 	log_close(log);
 }
 

@@ -78,6 +78,61 @@ Test(store, begins_any_number_of_eras)
 	sim_disk_free(disk);
 }
 
+/* ---- ends and heads -------------------------------------------------------------------------- */
+
+/* Asked to stop while it loads, it does: soon, and nothing has changed. */
+Test(store, gives_up_loading)
+{
+	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
+	struct model *model = model_new(1);
+	struct house house = {0};
+	uint32_t n = 50;
+	bool gives_up = false;
+	cr_assert(house_open(&house, disk, model, 2, 1));
+	cr_assert(house_run(&house, do_write, &n));
+	cr_assert(house_run(&house, do_image, NULL));
+	cr_assert(house_run(&house, do_write, &n));
+	house_close(&house);
+	gives_up = true;
+	house.options.gives_up = &gives_up;
+	uint64_t writes = sim_disk_counts(disk)->writes;
+	for (uint16_t cores = 1; cores <= 3; cores++) {
+		cr_assert_not(house_open(&house, disk, model, cores, 2));
+		cr_assert(strstr(house.why, "stopped while loading"), "%s", house.why);
+	}
+	cr_assert_eq(sim_disk_counts(disk)->writes, writes);
+	gives_up = false;
+	cr_assert(house_open(&house, disk, model, 2, 3), "%s", house.why);
+	house_verify(&house);
+	house_close(&house);
+	sim_disk_free(disk);
+}
+
+static void lose_heads(void *arg, const char *path, uint64_t size)
+{
+	static const uint8_t zeros[8192];
+	static uint8_t bytes[4];
+	sim_disk_read(arg, path, 0, bytes, sizeof(bytes));
+	if (strncmp(path, "data/log/", 9) == 0 && memcmp(bytes, "ORSG", 4) == 0)
+		sim_disk_write(arg, path, 0, slice_of(zeros, sizeof(zeros)));
+}
+
+/* Not even the manifest says yet that it has any. */
+Test(store, misses_the_only_segment_of_a_young_log)
+{
+	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
+	struct model *model = model_new(1);
+	struct house house = {0};
+	uint32_t n = 3;
+	cr_assert(house_open(&house, disk, model, 1, 1));
+	cr_assert(house_run(&house, do_write, &n));
+	house_close(&house);
+	sim_disk_each(disk, lose_heads, disk);
+	cr_assert_not(house_open(&house, disk, model, 1, 2));
+	cr_assert(strstr(house.why, "both copies of its head are lost"), "%s", house.why);
+	sim_disk_free(disk);
+}
+
 static void do_flush_beside_image(struct house *house, void *arg)
 {
 	struct core *core = house->cores[0].core;
