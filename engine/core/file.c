@@ -71,7 +71,7 @@ int file_write(struct core *core, int fd, const void *from, size_t size, uint64_
 	int64_t n = call_wait(&call);
 	if (n < 0)
 		return (int)n;
-	return (uint64_t)n == size ? 0 : -EIO;
+	return (uint64_t)n == size ? 0 : -ENOSPC;
 }
 
 int file_sync(struct core *core, int fd)
@@ -86,6 +86,13 @@ int64_t file_size(struct core *core, int fd)
 	struct call call = call_begin(core);
 	io_file_size(core->io, &call.op, fd);
 	return call_wait(&call);
+}
+
+int file_reserve(struct core *core, int fd, uint64_t size)
+{
+	struct call call = call_begin(core);
+	io_file_reserve(core->io, &call.op, fd, size);
+	return (int)call_wait(&call);
 }
 
 int file_rename(struct core *core, const char *from, const char *to)

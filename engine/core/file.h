@@ -23,11 +23,12 @@ void file_close(struct core *core, int fd);
 /* Reads until `size` bytes are there or the file ends; how many there are. */
 int64_t file_read(struct core *core, int fd, void *to, size_t size, uint64_t at) must_check;
 
-/* Writes all, or says why not; 0. `flags`: IO_WRITE_*. A write that took a part is an error (-EIO):
- * what it left is unknown. */
+/* Writes all, or says why not; 0. `flags`: IO_WRITE_*. A write that took a part is an
+ * error, -ENOSPC, since that is what cuts writes short: what it left is unknown. */
 int file_write(struct core *core, int fd, const void *from, size_t size, uint64_t at, unsigned flags) must_check;
 int file_sync(struct core *core, int fd) must_check;
 int64_t file_size(struct core *core, int fd) must_check;
+int file_reserve(struct core *core, int fd, uint64_t size) must_check; /* as io_file_reserve() */
 
 int file_rename(struct core *core, const char *from, const char *to) must_check;
 int file_remove(struct core *core, const char *path) must_check;

@@ -406,6 +406,12 @@ static void epoll_file_rename(struct io *io, struct io_op *op, const char *from,
 
 static void epoll_file_size(struct io *io, struct io_op *op, int fd) { give(io, op, FILE_SIZE, fd); }
 
+static void epoll_file_reserve(struct io *io, struct io_op *op, int fd, uint64_t size)
+{
+	op->args[0] = size;
+	give(io, op, FILE_RESERVE, fd);
+}
+
 static void give_path(struct io *io, struct io_op *op, enum file_kind kind, const char *path)
 {
 	op->args[0] = file_path_copy(path);
@@ -606,6 +612,7 @@ static const struct io_ops epoll_ops = {
         .file_rename = epoll_file_rename,
         .file_remove = epoll_file_remove,
         .file_size = epoll_file_size,
+        .file_reserve = epoll_file_reserve,
         .dir_make = epoll_dir_make,
         .dir_sync = epoll_dir_sync,
         .dir_list = epoll_dir_list,

@@ -45,6 +45,7 @@ static void free_paths(struct io_op *op)
 	case FILE_SYNC:
 	case FILE_CLOSE:
 	case FILE_SIZE:
+	case FILE_RESERVE:
 		return;
 	case FILE_RENAME:
 		memory_free((void *)(uintptr_t)op->args[1]);
@@ -94,6 +95,15 @@ static int64_t run_size(int fd)
 {
 	struct stat st;
 	return fstat(fd, &st) == 0 ? (int64_t)st.st_size : -errno;
+}
+
+static int64_t run_reserve(int fd, off_t size)
+{
+	int err;
+	do
+		err = posix_fallocate(fd, 0, size);
+	while (err == EINTR);
+	return -err;
 }
 
 /* One that is there is fine; something else of that name is not. */
@@ -190,6 +200,8 @@ static int64_t run(struct io_op *op)
 		return or_error(unlink(path_of(op)));
 	case FILE_SIZE:
 		return run_size(op->fd);
+	case FILE_RESERVE:
+		return run_reserve(op->fd, (off_t)op->args[0]);
 	case FILE_DIR_MAKE:
 		return run_dir_make(path_of(op));
 	case FILE_DIR_SYNC:

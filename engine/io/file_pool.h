@@ -23,6 +23,7 @@ enum file_kind {
 	FILE_RENAME,
 	FILE_REMOVE,
 	FILE_SIZE,
+	FILE_RESERVE,
 	FILE_DIR_MAKE,
 	FILE_DIR_SYNC,
 	FILE_DIR_LIST,
@@ -48,7 +49,7 @@ void file_pool_fini(struct file_pool *pool);
 
 /* What has a path: it is the first of args, from file_path_copy(), and is freed by the pool.
  * FILE_OPEN: then flags and mode of open(2). FILE_RENAME: then the other path. FILE_DIR_LIST:
- * then the buffer. FILE_READ and FILE_WRITE: memory, size, place, and flags of pwritev2(2). */
+ * then the buffer. FILE_RESERVE: the size. FILE_READ and FILE_WRITE: memory, size, place, and flags of pwritev2(2). */
 void file_pool_give(struct file_pool *pool, struct io_op *op);
 
 /* What has finished, in that order; linked by `next`. */

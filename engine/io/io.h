@@ -125,6 +125,7 @@ struct io_ops {
 	void (*file_rename)(struct io *io, struct io_op *op, const char *from, const char *to);
 	void (*file_remove)(struct io *io, struct io_op *op, const char *path);
 	void (*file_size)(struct io *io, struct io_op *op, int fd);
+	void (*file_reserve)(struct io *io, struct io_op *op, int fd, uint64_t size);
 	void (*dir_make)(struct io *io, struct io_op *op, const char *path);
 	void (*dir_sync)(struct io *io, struct io_op *op, const char *path);
 	void (*dir_list)(struct io *io, struct io_op *op, const char *path, struct buf *names);
@@ -245,6 +246,11 @@ static inline void io_file_remove(struct io *io, struct io_op *op, const char *p
 }
 /* The result is its length in bytes. */
 static inline void io_file_size(struct io *io, struct io_op *op, int fd) { io->ops->file_size(io, op, fd); }
+/* Gives the file blocks, and its length, up to `size` bytes; what it has stays as it is. -ENOSPC: not all can be had. */
+static inline void io_file_reserve(struct io *io, struct io_op *op, int fd, uint64_t size)
+{
+	io->ops->file_reserve(io, op, fd, size);
+}
 
 /* Directories. A name that was created, renamed or removed outlives a crash only once its directory
  * was synced. Making one that is there is fine (0); the user alone may enter it. A list appends

@@ -803,6 +803,7 @@ static const struct io_ops sim_ops = {
         .file_rename = sim_file_rename,
         .file_remove = sim_file_remove,
         .file_size = sim_file_size,
+        .file_reserve = sim_file_reserve,
         .dir_make = sim_dir_make,
         .dir_sync = sim_dir_sync,
         .dir_list = sim_dir_list,

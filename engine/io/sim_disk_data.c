@@ -122,6 +122,15 @@ void data_extend(struct disk_file *file, uint64_t length, bool durable)
 		file->durable_length = length;
 }
 
+void data_reserve(struct sim_disk *disk, struct disk_file *file, uint64_t size)
+{
+	static const uint8_t zeros[SIM_SECTOR_SIZE];
+	for (uint64_t i = 0; i * SIM_SECTOR_SIZE < size; i++)
+		if (i >= file->sectors.n || !is_used(&sectors_of(disk, file)[i]))
+			land_in_sector(disk, file, i * SIM_SECTOR_SIZE, slice_of(zeros, sizeof(zeros)), LANDS_CACHED);
+	data_extend(file, size, false);
+}
+
 uint64_t data_fits(const struct sim_disk *disk, const struct disk_file *file, uint64_t at, uint64_t size,
                    uint64_t sectors)
 {

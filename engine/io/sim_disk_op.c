@@ -112,7 +112,8 @@ static bool is_aligned(const struct disk_request *request)
 static int check_descriptor(struct sim_disk *disk, const struct disk_request *request)
 {
 	const struct descriptor *descriptor = descriptor_of(disk, request->fd);
-	bool reads = request->kind == DISK_READ, writes = request->kind == DISK_WRITE;
+	bool reads = request->kind == DISK_READ;
+	bool writes = request->kind == DISK_WRITE || request->kind == DISK_RESERVE;
 	if (!descriptor)
 		return -EBADF;
 	if (writes && !(descriptor->flags & IO_OPEN_WRITE))
@@ -269,6 +270,18 @@ static int64_t do_write(struct sim_disk *disk, const struct disk_op *op, const v
 	return write_lands(disk, op, size);
 }
 
+static int64_t do_reserve(struct sim_disk *disk, const struct disk_op *op)
+{
+	if (fitting(disk, op, op->size) < op->size) {
+		disk->counts.full++;
+		return -ENOSPC;
+	}
+	if (strikes(disk, disk->faults.write_fails, op->file, &disk->counts.write_fails))
+		return -EIO;
+	data_reserve(disk, file_at(disk, op->file), op->size);
+	return 0;
+}
+
 static int64_t read_fails(struct sim_disk *disk, const struct disk_op *op, uint8_t *to)
 {
 	for (uint64_t n = disk_below(disk, op->size + 1), i = 0; i < n; i++)
@@ -340,6 +353,7 @@ int64_t disk_change_names(struct sim_disk *disk, const struct disk_op *op)
 	case DISK_SYNC:
 	case DISK_CLOSE:
 	case DISK_SIZE:
+	case DISK_RESERVE:
 	case DISK_DIR_SYNC:
 	case DISK_DIR_LIST:
 		break;
@@ -397,6 +411,8 @@ static int64_t run(struct sim_disk *disk, const struct disk_op *op, void *memory
 		return do_close(disk, op);
 	case DISK_SIZE:
 		return (int64_t)file_at(disk, op->file)->length;
+	case DISK_RESERVE:
+		return do_reserve(disk, op);
 	case DISK_RENAME:
 	case DISK_REMOVE:
 	case DISK_DIR_MAKE:

@@ -80,6 +80,7 @@ enum disk_kind {
 	DISK_RENAME,
 	DISK_REMOVE,
 	DISK_SIZE,
+	DISK_RESERVE,
 	DISK_DIR_MAKE,
 	DISK_DIR_SYNC,
 	DISK_DIR_LIST,
@@ -148,6 +149,7 @@ enum landing { LANDS_CACHED, LANDS_DURABLE, LANDS_LOST /* is read, but nothing m
 void data_land(struct sim_disk *disk, struct disk_file *file, uint64_t at, struct slice bytes, enum landing how);
 void data_land_some(struct sim_disk *disk, struct disk_file *file, uint64_t at, struct slice bytes, bool durable);
 void data_extend(struct disk_file *file, uint64_t length, bool durable);
+void data_reserve(struct sim_disk *disk, struct disk_file *file, uint64_t size); /* zeros where nothing is */
 size_t data_read(const struct sim_disk *disk, const struct disk_file *file, uint64_t at, void *to, size_t size);
 void data_sync(struct sim_disk *disk, struct disk_file *file, uint64_t staged, uint64_t length);
 void data_sync_fails(struct sim_disk *disk, struct disk_file *file, uint64_t length);

@@ -111,6 +111,11 @@ void sim_file_sync(struct io *io, struct io_op *op, int fd) { stage_on_file(io, 
 void sim_file_close(struct io *io, struct io_op *op, int fd) { stage_on_file(io, op, DISK_CLOSE, fd); }
 void sim_file_size(struct io *io, struct io_op *op, int fd) { stage_on_file(io, op, DISK_SIZE, fd); }
 
+void sim_file_reserve(struct io *io, struct io_op *op, int fd, uint64_t size)
+{
+	stage(io, op, (struct disk_request){.kind = DISK_RESERVE, .fd = fd, .size = size}, NULL, NULL);
+}
+
 void sim_file_rename(struct io *io, struct io_op *op, const char *from, const char *to)
 {
 	stage(io, op, (struct disk_request){.kind = DISK_RENAME, .path = from, .path_to = to}, NULL, NULL);

@@ -88,6 +88,7 @@ void sim_file_close(struct io *io, struct io_op *op, int fd);
 void sim_file_rename(struct io *io, struct io_op *op, const char *from, const char *to);
 void sim_file_remove(struct io *io, struct io_op *op, const char *path);
 void sim_file_size(struct io *io, struct io_op *op, int fd);
+void sim_file_reserve(struct io *io, struct io_op *op, int fd, uint64_t size);
 void sim_dir_make(struct io *io, struct io_op *op, const char *path);
 void sim_dir_sync(struct io *io, struct io_op *op, const char *path);
 void sim_dir_list(struct io *io, struct io_op *op, const char *path, struct buf *names);

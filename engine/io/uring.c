@@ -605,23 +605,37 @@ static void on_file(struct uring *u, struct io_op *op, int result)
 
 /* ---- directories ---------------------------------------------------------------------- */
 
-static void give(struct io *io, struct io_op *op, enum file_kind kind, const char *path)
+static void give(struct io *io, struct io_op *op, enum file_kind kind, uint64_t first)
 {
 	struct uring *u = uring_of(io);
-	op->args[0] = file_path_copy(path);
+	op->args[0] = first;
 	op->io = io;
 	op->kind = kind;
 	u->n_pooled++;
 	file_pool_give(&u->pool, op);
 }
 
-static void uring_dir_make(struct io *io, struct io_op *op, const char *path) { give(io, op, FILE_DIR_MAKE, path); }
-static void uring_dir_sync(struct io *io, struct io_op *op, const char *path) { give(io, op, FILE_DIR_SYNC, path); }
+/* File systems that cannot do it have every block written: no ring does that for them. */
+static void uring_file_reserve(struct io *io, struct io_op *op, int fd, uint64_t size)
+{
+	op->fd = fd;
+	give(io, op, FILE_RESERVE, size);
+}
+
+static void uring_dir_make(struct io *io, struct io_op *op, const char *path)
+{
+	give(io, op, FILE_DIR_MAKE, file_path_copy(path));
+}
+
+static void uring_dir_sync(struct io *io, struct io_op *op, const char *path)
+{
+	give(io, op, FILE_DIR_SYNC, file_path_copy(path));
+}
 
 static void uring_dir_list(struct io *io, struct io_op *op, const char *path, struct buf *names)
 {
 	op->args[1] = (uintptr_t)names;
-	give(io, op, FILE_DIR_LIST, path);
+	give(io, op, FILE_DIR_LIST, file_path_copy(path));
 }
 
 /* After a wake, which may be the pool's. */
@@ -951,6 +965,7 @@ static const struct io_ops uring_ops = {
         .file_rename = uring_file_rename,
         .file_remove = uring_file_remove,
         .file_size = uring_file_size,
+        .file_reserve = uring_file_reserve,
         .dir_make = uring_dir_make,
         .dir_sync = uring_dir_sync,
         .dir_list = uring_dir_list,

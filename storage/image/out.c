@@ -53,7 +53,7 @@ static void on_written(struct io_op *op)
 	if (op->result < 0)
 		out->error = (int)op->result;
 	else if ((size_t)op->result != out->in_flight)
-		out->error = -EIO;
+		out->error = -ENOSPC; /* that is what cuts writes short */
 	if (out->waiting)
 		fiber_wake(out->core, take(out->waiting));
 }

@@ -101,6 +101,9 @@ struct log {
 	uint8_t directory_id[16];
 
 	struct segment_pool pool;
+	struct log_room_giver *giver;
+	enum log_kept room_kept;
+	bool asked_for_room;
 	struct segment *segments; /* in use, oldest first */
 	uint32_t n_segments, segments_room;
 	uint64_t forget_lsn;
@@ -428,17 +431,44 @@ static uint64_t room_bytes(const struct log *log)
 	return bytes + segment_pool_ready_bytes(pool);
 }
 
+static bool is_tight(const struct log *log) { return log->room_kept >= LOG_KEPT_SHORT; }
+
+/* Can files still be had, of what is kept or what was given of it? */
+static bool can_get_files(const struct log *log)
+{
+	return log->room_kept == LOG_KEPT_ALL || log->room_kept == LOG_KEPT_SHORT || (is_tight(log) && !log->pool.error);
+}
+
 enum log_room log_room(const struct log *log)
 {
-	const struct segment_pool *pool = &log->pool;
-	if (!pool->error)
+	if (likely(!log->pool.error && !is_tight(log)))
 		return LOG_ROOM_YES;
-	uint64_t bytes = room_bytes(log);
-	if (bytes <= log_backlog(log) + ROOM_LAST)
-		return LOG_ROOM_NOTHING;
-	if (bytes <= log_backlog(log) + FRAME_MAX)
-		return LOG_ROOM_NONE;
-	return bytes - log_backlog(log) > RESERVE * pool->segment_size ? LOG_ROOM_YES : LOG_ROOM_LOW;
+	uint64_t bytes = room_bytes(log), needed = log_backlog(log);
+	if (bytes > needed + RESERVE * log->pool.segment_size && !is_tight(log))
+		return LOG_ROOM_YES;
+	if (bytes > needed + FRAME_MAX || can_get_files(log))
+		return LOG_ROOM_LOW;
+	return bytes > needed + ROOM_LAST ? LOG_ROOM_NONE : LOG_ROOM_NOTHING;
+}
+
+void log_set_kept(struct log *log, enum log_kept kept)
+{
+	bool comes = kept != log->room_kept && kept != LOG_KEPT_SHORT;
+	log->room_kept = kept;
+	log->pool.thrifty = is_tight(log);
+	log->asked_for_room = kept == LOG_KEPT_GIVEN;
+	if (comes && log->pool.error)
+		segment_pool_try_again(&log->pool);
+}
+
+/* The disk is full, and little is left: what is kept for that day is needed now. */
+static void ask_for_room(struct log *log)
+{
+	if (log->asked_for_room || log->room_kept == LOG_KEPT_NOTHING ||
+	    room_bytes(log) > log_backlog(log) + log->pool.segment_size)
+		return;
+	log->asked_for_room = true;
+	log->giver->ask(log->core, log->giver);
 }
 
 const struct log_counters *log_counters(const struct log *log) { return &log->counters; }
@@ -814,6 +844,8 @@ static void at_turn_end(struct core *core, struct turn_end *hook)
 	struct log *log = container_of(hook, struct log, hook);
 	step(log);
 	segment_pool_work(&log->pool);
+	if (unlikely(log->pool.error))
+		ask_for_room(log);
 	log->counters.segments_made = log->pool.n_made;
 	log->counters.segments_reused = log->pool.n_reused;
 	if (unlikely(log->failed))
@@ -840,6 +872,7 @@ static struct log *log_new(struct core *core, const struct log_start *start)
 	                    .gather.run = on_gathered,
 	                    .sync.run = on_sync_due,
 	                    .idle.run = on_idle,
+	                    .giver = start->giver,
 	                    .hook.run = at_turn_end};
 	memcpy(log->directory_id, start->directory_id, sizeof(log->directory_id));
 	list_init(&log->queue);
@@ -852,18 +885,38 @@ static struct log *log_new(struct core *core, const struct log_start *start)
 	return log;
 }
 
-/* On a full disk what nobody needs makes room. */
+/* On a full disk: what nobody needs makes room, then what is kept for it. False: there is neither. */
+static bool make_room(struct log *log)
+{
+	if (list_empty(&log->pool.surplus))
+		return log->giver && log->giver->give(log->core, log->giver);
+	segment_pool_clear(&log->pool);
+	return true;
+}
+
 static int secure_end(struct log *log, const struct log_start *start, struct log_end *end)
 {
+	int result;
 	if (!start->segments || start->segments->n == 0)
 		return 0;
-	for (int tries = 0;; tries++) {
-		int result = log_secure(log->core, start->directory, start->segments, end, start->epoch,
-		                        segment_pool_number(&log->pool), log->generation);
-		if (result != -ENOSPC || tries > 0)
-			return result;
-		segment_pool_clear(&log->pool);
-	}
+	do
+		result = log_secure(log->core, start->directory, start->segments, end, start->epoch,
+		                    segment_pool_number(&log->pool), log->generation);
+	while (result == -ENOSPC && make_room(log));
+	return result;
+}
+
+/* Without a place to write to it is there still, for those who read: one is made when there is room. */
+static int open_pool(struct log *log)
+{
+	int result;
+	do
+		result = segment_pool_open(&log->pool);
+	while (result == -ENOSPC && log->giver && log->giver->give(log->core, log->giver));
+	if (result != -ENOSPC || !log->giver)
+		return result;
+	segment_pool_go_without(&log->pool, ENOSPC);
+	return 0;
 }
 
 /* Takes over what there is, its end made sure of. */
@@ -879,7 +932,7 @@ static int go_on_from(struct log *log, const struct log_start *start)
 		                                  .size = info->size,
 		                                  .first_lsn = info->head.first_lsn});
 	}
-	return result == 0 ? segment_pool_open(&log->pool) : result;
+	return result == 0 ? open_pool(log) : result;
 }
 
 struct log *log_open(struct core *core, const struct log_start *start, int *error)
@@ -908,14 +961,23 @@ static void stop_pool(struct log *log)
 	fiber_wait(log->core);
 }
 
+static void wait_until_settled(struct log *log)
+{
+	step(log);
+	if (is_settled(log))
+		return;
+	segment_pool_work(&log->pool);
+	log->closer = fiber_self(log->core);
+	fiber_wait(log->core);
+}
+
 void log_close(struct log *log)
 {
 	log->closing = log->pool.closing = true;
-	step(log);
-	if (!is_settled(log)) {
-		segment_pool_work(&log->pool);
-		log->closer = fiber_self(log->core);
-		fiber_wait(log->core);
+	wait_until_settled(log);
+	while (!log->failed && next_frame(log) && make_room(log)) {
+		segment_pool_try_again(&log->pool);
+		wait_until_settled(log);
 	}
 	if (!log->failed && next_frame(log)) {
 		log->failed = log->pool.error;

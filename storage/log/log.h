@@ -11,7 +11,8 @@
  *           by those who wait; order is the same in all.
  * Failure   A failed write is never repeated. The log stops for good: log_failed() says the
  *           errno, waiters are called, appends go nowhere. A full disk is no failure: segments are
- *           there before they are needed, and log_room() says early that there will be none.
+ *           there before they are needed, and log_room() says early that there will be none. What
+ *           frees room is taken then still, into files made of what a log_room_giver keeps.
  * Source    Group commit: DeWitt et al., "Implementation Techniques for Main Memory Database
  *           Systems", SIGMOD 1984.
  */
@@ -28,6 +29,14 @@
 struct core;
 struct log;
 struct segment_list;
+
+/* Who keeps room on the disk for the day when it is full. */
+struct log_room_giver {
+	/* Fiber code of any core: gives what is kept. False: it was given already. */
+	bool (*give)(struct core *core, struct log_room_giver *giver);
+	/* The same, begun and not waited for; log_set_kept() tells then. */
+	void (*ask)(struct core *core, struct log_room_giver *giver);
+};
 
 enum log_mode { LOG_ALWAYS, LOG_EVERYSEC, LOG_NO };
 
@@ -46,6 +55,7 @@ struct log_start {
 	uint64_t next_number; /* of a new file: counts on in steps of `number_step`, so that cores never meet */
 	uint64_t number_step;
 	uint64_t next_generation; /* greater than that of any file there is */
+	struct log_room_giver *giver; /* NULL: nobody keeps room, and a disk without any is an error */
 };
 
 /* Fiber code. Opens or makes the first segment, so that a record can be written at once; more are
@@ -83,6 +93,15 @@ void log_stop(struct log *log);
  * is with one small record. NOTHING: not even for that. */
 enum log_room { LOG_ROOM_YES, LOG_ROOM_LOW, LOG_ROOM_NONE, LOG_ROOM_NOTHING };
 enum log_room log_room(const struct log *log);
+
+/* What is left of the room that is kept; to be said on the log's core. */
+enum log_kept {
+	LOG_KEPT_NOTHING, /* nobody keeps any */
+	LOG_KEPT_ALL,
+	LOG_KEPT_SHORT, /* less than there should be: nothing may grow, and no more files are made than must be */
+	LOG_KEPT_GIVEN, /* the same, and what there was is free now */
+};
+void log_set_kept(struct log *log, enum log_kept kept);
 
 /* Bytes appended that are not written yet. Past LOG_BACKLOG_MAX whoever appends waits as in
  * LOG_ALWAYS, whatever the mode: a log must not outgrow memory. */

@@ -190,7 +190,8 @@ static struct segment_file *unfilled(const struct segment_pool *pool)
 
 static bool lacks_files(const struct segment_pool *pool)
 {
-	return unfilled(pool) || pool->n_ready < READY_WANTED || !list_empty(&pool->spare);
+	uint32_t wanted = pool->thrifty ? 1 : READY_WANTED;
+	return unfilled(pool) || pool->n_ready < wanted || !list_empty(&pool->spare);
 }
 
 /* To clean a file takes no room. */
@@ -266,6 +267,19 @@ void segment_pool_work(struct segment_pool *pool)
 		return;
 	pool->running = true;
 	fiber_start(pool->core, work, pool);
+}
+
+void segment_pool_go_without(struct segment_pool *pool, int error)
+{
+	pool->wanted = true;
+	failed_to_make(pool, -error);
+}
+
+void segment_pool_try_again(struct segment_pool *pool)
+{
+	timer_stop(&pool->core->timers, &pool->retry);
+	pool->error = 0;
+	segment_pool_work(pool);
 }
 
 static void retry(struct core *core, struct timer *timer)

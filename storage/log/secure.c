@@ -173,6 +173,15 @@ static int open_segment(const struct copy *copy, const struct segment_info *info
 	return file_open(copy->core, path, IO_OPEN_READ | IO_OPEN_DIRECT | flags, 0600);
 }
 
+/* What was not finished is in nobody's way, but for its blocks. */
+static void remove_segment(const struct copy *copy)
+{
+	char path[PATH_MAX_BYTES];
+	segment_path(copy->directory, copy->to.number, path, sizeof(path));
+	int removed = file_remove(copy->core, path);
+	(void)removed;
+}
+
 static int make_segment(struct copy *copy, const struct tail *tail)
 {
 	int from_fd = open_segment(copy, &copy->from, 0);
@@ -186,6 +195,8 @@ static int make_segment(struct copy *copy, const struct tail *tail)
 		file_buffer_free(copy->buffer);
 		file_close(copy->core, fd);
 	}
+	if (result < 0 && from_fd >= 0)
+		remove_segment(copy);
 	if (from_fd >= 0)
 		file_close(copy->core, from_fd);
 	return result;

@@ -47,6 +47,7 @@ struct segment_pool {
 	void *zeros;  /* while files are filled: */
 	size_t zeros_size;
 	bool hungry;                                /* the log has a frame, and no place for it */
+	bool thrifty;                               /* one file ready is enough */
 	bool closing;                               /* nothing more is done but for a log that is hungry */
 	bool stopping;                              /* it is to end */
 	int error;                                  /* errno: too few files are ready, and no more can be made */
@@ -79,6 +80,12 @@ void segment_pool_leave(struct segment_pool *pool);
 
 /* A file that no log needs any more. `own`: it came from this pool. */
 void segment_pool_give(struct segment_pool *pool, uint64_t number, bool own);
+
+/* None is ready: it is tried again and again. */
+void segment_pool_go_without(struct segment_pool *pool, int error);
+
+/* Room may have come: it is tried at once again. */
+void segment_pool_try_again(struct segment_pool *pool);
 
 /* Lets the fiber work if there is something to do. */
 void segment_pool_work(struct segment_pool *pool);

@@ -57,6 +57,7 @@ struct image_part {
 	uint64_t forget_lsn;           /* what the change allows */
 	struct fiber *fiber;
 	int error;
+	bool had_reserve; /* for these: there is no more */
 	uint64_t raw_bytes;
 	/* Holding back: */
 	uint64_t resumed_ns, debt_ns;
@@ -355,13 +356,26 @@ static int write_group(struct image_part *part)
 	return 0;
 }
 
+/* What is kept for a full disk is taken, by this core or by another. */
+static bool takes_reserve(struct image_part *part)
+{
+	if (part->had_reserve)
+		return false;
+	part->had_reserve = true;
+	(void)reserve_give(part->core, part->store);
+	return true;
+}
+
 /* On a disk that is nearly full groups are smaller: those that are there make room for others once they count. */
 static int part_run(struct image_part *part)
 {
 	while (part->at < part->n) {
 		int result = write_group(part);
+		if (result == -ENOSPC && part->n_made == 0 && takes_reserve(part))
+			continue;
 		if (result < 0 && !(result == -ENOSPC && part->n_made > 0))
 			return result;
+		part->had_reserve = false;
 		result = settle(part);
 		if (result == 0)
 			result = make_count(part);
@@ -398,16 +412,18 @@ static void part_main(void *arg)
 {
 	struct image_part *part = arg;
 	struct store_core *own = &part->store->cores[part->core->id];
-	uint64_t changes = part->core->shard->changes;
+	uint64_t changes = part->core->shard->changes, logged = log_counters(own->log)->bytes;
 	part->resumed_ns = io_now_ns(part->core->io);
 	part->error = log_failed(own->log) ? -log_failed(own->log) : part_run(part);
 	if (part->error)
 		remove_made(part);
 	if (!part->error) {
 		own->image_bytes = part->raw_bytes;
+		own->logged_before = 0;
+		own->logged_at_image = logged;
 		tell(own->changes_at_image, changes);
 	}
-	tell(own->log_bytes, log_size(own->log));
+	store_core_tell(own);
 	core_post(part->core, 0, &(struct message){.run = part_ended, .args[0].ptr = part});
 }
 
@@ -496,7 +512,9 @@ static void round_end(void *arg)
 	if (round->error == 0)
 		tiers_remove_files(core, store);
 	note_end(core, store);
+	tell(round->again_ns, core->now_ns + wait_after_failure_ns);
 	round->running = false;
+	reserve_tend(core, store);
 	tell(store->image_running, false);
 	for (struct link *link; (link = list_pop_front(&round->asks));)
 		answer(core, container_of(link, struct image_ask, link), round->error);
@@ -505,13 +523,13 @@ static void round_end(void *arg)
 
 void round_may_have_ended(struct core *core, struct store *store)
 {
-	if (store->closer && !store->round.running && !store->changing)
+	if (store->closer && !store->round.running && !store->changing && !store->reserve.busy)
 		fiber_wake(core, take(store->closer));
 }
 
 void round_wait_for_end(struct core *core, struct store *store)
 {
-	while (store->round.running || store->changing) {
+	while (store->round.running || store->changing || store->reserve.busy) {
 		store->closer = fiber_self(core);
 		fiber_wait(core);
 	}
@@ -599,6 +617,13 @@ static bool wants_images(const struct store_core *own)
 	return (log_grew || wants_cold_space(own)) && own->core->now_ns >= told(own->store->round.wait_until_ns);
 }
 
+/* Images let go of the log that fills the disk. */
+static bool wants_room(const struct store_core *own)
+{
+	return log_room(own->log) != LOG_ROOM_YES && told(own->log_bytes) > 2 * own->store->options.segment_size &&
+	       own->core->now_ns >= told(own->store->round.again_ns);
+}
+
 static uint64_t old_log_bytes(const struct store *store)
 {
 	uint64_t bytes = 0;
@@ -615,10 +640,21 @@ static void look(struct core *core, struct timer *timer)
 	if (!log_failed(own->log)) {
 		tell_begun(own);
 		tier_tend(own->tier);
-		if (wants_images(own))
+		if (wants_images(own) || wants_room(own))
 			(void)store_image_start(core, own->store);
 	}
+	if (core->id == 0)
+		reserve_tend(core, own->store);
 	timer_start(&core->timers, timer, core->now_ns + LOOK_NS);
+}
+
+/* No image can grow by more than was logged since, nor take more than memory; and two of a partition lie there for a
+ * while. */
+static uint64_t image_growth(const struct store_core *own)
+{
+	uint64_t logged = own->logged_before + log_counters(own->log)->bytes - own->logged_at_image;
+	uint64_t memory = shard_memory(own->core->shard);
+	return (logged < memory ? logged : memory) + memory / 32;
 }
 
 void store_core_tell(struct store_core *own)
@@ -626,6 +662,7 @@ void store_core_tell(struct store_core *own)
 	uint64_t old = own->core->id == 0 ? old_log_bytes(own->store) : 0;
 	tell(own->log_bytes, log_size(own->log) + old);
 	tell(own->log_error, log_failed(own->log));
+	tell(own->image_growth, image_growth(own));
 	tell(own->tier_idle_bytes, tier_idle_bytes(own->tier));
 	tell(own->tier_live_bytes, tier_live_bytes(own->tier));
 }
@@ -634,6 +671,7 @@ void look_begin(struct store_core *own)
 {
 	tell(own->changes_at_image, own->core->shard->changes);
 	own->look.run = look;
+	own->logged_before = log_size(own->log) + old_log_bytes(own->store) / own->store->n_cores;
 	store_core_tell(own);
 	timer_start(&own->core->timers, &own->look, own->core->now_ns + LOOK_NS);
 }

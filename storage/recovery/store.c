@@ -377,9 +377,11 @@ static int secure_logs(struct core *core, struct store *store, struct log_start 
 		struct log_end end = *load_log_end(store->load, i);
 		if (is_of_last_era(store, files))
 			continue;
-		result = log_secure(core, store->directory, &files->segments, &end, start->epoch, start->next_number,
-		                    start->next_generation);
-		start->next_number += start->number_step;
+		do {
+			result = log_secure(core, store->directory, &files->segments, &end, start->epoch,
+			                    start->next_number, start->next_generation);
+			start->next_number += start->number_step;
+		} while (result == -ENOSPC && reserve_give(core, store));
 	}
 	return result;
 }
@@ -399,7 +401,8 @@ static void open_log(struct core *core, void *arg)
 	                          .spare = &spare,
 	                          .next_number = store->survey.next_number + core->id,
 	                          .number_step = store->n_cores,
-	                          .next_generation = opening->generation};
+	                          .next_generation = opening->generation,
+	                          .giver = &store->reserve.giver};
 	memcpy(start.directory_id, store->superblock.id, sizeof(start.directory_id));
 	share_spare(store, core->id, &spare);
 	if (files) {
@@ -454,6 +457,7 @@ static void begin_core(struct core *core, void *arg)
 	struct store *store = arg;
 	struct store_core *own = &store->cores[core->id];
 	log_set_mode(own->log, store->options.mode);
+	log_set_kept(own->log, told(store->reserve.kept));
 	own->journal = journal_new(core->shard, own->log);
 	say_outcomes(own);
 	own->error = log_wait_for(core, own->log, log_appended(own->log));
@@ -506,6 +510,7 @@ bool store_open(struct core *core, struct store *store, char *why, size_t why_si
 	    !load_all(core, store, why, why_size))
 		return false;
 	tiers_share(core, store);
+	reserve_open(core, store);
 	uint64_t generation = first_generation(store);
 	if (!switch_manifest(core, store, why, why_size) || !open_logs(core, store, generation, why, why_size) ||
 	    !begin_cores(core, store, why, why_size))

@@ -33,6 +33,8 @@ struct store_core {
 	struct timer look;    /* at the log's size */
 	uint64_t image_bytes; /* that its last images took, before compression */
 	struct manifest_change begun;
+	uint64_t logged_before;   /* bytes of records that the images of its partitions may lack: found at the start, */
+	uint64_t logged_at_image; /* and log_counters() when the last images were begun */
 	bool is_begun;    /* the manifest knows that the log has a record */
 	bool tells_begun; /* it is being told */
 	int error;        /* of log_open() */
@@ -41,6 +43,7 @@ struct store_core {
 	uint64_t changes_at_image; /* of the shard, when the last images were begun */
 	uint64_t tier_idle_bytes, tier_live_bytes;
 	int log_error;
+	uint64_t image_growth; /* what new images would take more than those that they replace, at most */
 };
 
 /* Who waits for the end of an image round. */
@@ -59,6 +62,16 @@ struct image_round {
 	uint64_t began_ns;
 	struct link asks;       /* struct image_ask */
 	uint64_t wait_until_ns; /* after a failure: not by itself before; others may read it */
+	uint64_t again_ns;      /* for want of room not before; others may read it */
+};
+
+/* The file `reserve`, see reserve.c. */
+struct reserve {
+	struct log_room_giver giver;
+	uint64_t bytes, wanted;
+	bool busy; /* a fiber works on it */
+	int error; /* the last, -errno */
+	enum log_kept kept; /* others may read it */
 };
 
 struct store {
@@ -80,6 +93,7 @@ struct store {
 	bool changing;        /* a fiber stores the manifest */
 	struct fiber *closer; /* waits until nothing of the store runs */
 	struct image_round round;
+	struct reserve reserve;
 
 	/* Others may read: */
 	struct load_progress progress;
@@ -115,6 +129,17 @@ void store_core_tell(struct store_core *own); /* the numbers that others may rea
 /* Fiber code of core 0: neither a round nor a change of the manifest runs when this returns. */
 void round_wait_for_end(struct core *core, struct store *store);
 void round_may_have_ended(struct core *core, struct store *store); /* one of them has */
+
+/* ---- reserve.c --------------------------------------------------------------------------- */
+
+/* Fiber code of core 0, before the logs are opened: makes it as large as it must be, if there is room. */
+void reserve_open(struct core *core, struct store *store);
+
+/* Core 0, once in a while: makes it as large as it must be now. */
+void reserve_tend(struct core *core, struct store *store);
+
+/* Fiber code of any core: its room is free now, for images or logs. False: it had been given before. */
+bool reserve_give(struct core *core, struct store *store);
 
 /* ---- cold_files.c ------------------------------------------------------------------------ */
 

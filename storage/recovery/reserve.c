@@ -1,0 +1,222 @@
+/* Room that is kept for the day when the disk is full: a file `reserve` that nobody writes to.
+ *
+ *   kept --a start, an image or what frees room finds none: the file goes--> given --there is room again--> kept
+ *
+ * It has room for a file of each log and for what new images would take more than those that they replace:
+ * so images can always be written, and let go of the logs that fill the disk. As long as it is short of that, nothing
+ * may grow. Core 0 owns it.
+ */
+#include "engine/core/fiber.h"
+#include "engine/core/file.h"
+#include "engine/io/io.h"
+#include "engine/log/log.h"
+#include "storage/recovery/crew.h"
+#include "storage/recovery/store_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	PATH_ROOM = 4096,
+	SPARE_FILES = 2, /* besides one for each log */
+	STEP_FILES = 4,  /* it grows by these at once */
+	WAIT_NS = 1000 * 1000,
+};
+
+static void path_of(const struct store *store, char out[PATH_ROOM])
+{
+	snprintf(out, PATH_ROOM, "%s/reserve", store->directory);
+}
+
+static uint64_t least_bytes(const struct store *store)
+{
+	return (store->n_cores + SPARE_FILES) * store->options.segment_size;
+}
+
+static uint64_t wanted_bytes(const struct store *store)
+{
+	uint64_t least = least_bytes(store), step = STEP_FILES * store->options.segment_size, more = 0;
+	for (uint16_t id = 0; id < store->n_cores; id++)
+		more += told(store->cores[id].image_growth);
+	return least + (more + step - 1) / step * step;
+}
+
+/* ---- what the logs are told ------------------------------------------------------------------ */
+
+static void log_told(struct core *core, struct message *message)
+{
+	struct store_core *own = message->args[0].ptr;
+	if (own->log)
+		log_set_kept(own->log, told(own->store->reserve.kept));
+}
+
+static void say_change(const struct store *store, enum log_kept before, enum log_kept now)
+{
+	const struct reserve *reserve = &store->reserve;
+	if (now == LOG_KEPT_ALL && before > LOG_KEPT_ALL)
+		log_notice("there is room again on the disk of %s", store->directory);
+	else if (now > LOG_KEPT_ALL && before <= LOG_KEPT_ALL)
+		log_warning("the disk of %s is full: keys can be read and deleted, other writes are refused until %" PRIu64
+		            " MB are free; FLUSHALL and FLUSHDB make room as well",
+		            store->directory, ((reserve->wanted - reserve->bytes) >> 20) + 1);
+}
+
+static void tell_cores(struct core *core, struct store *store)
+{
+	struct reserve *reserve = &store->reserve;
+	enum log_kept before = reserve->kept;
+	enum log_kept now = reserve->bytes >= reserve->wanted ? LOG_KEPT_ALL
+	                    : reserve->bytes > 0             ? LOG_KEPT_SHORT
+	                                                     : LOG_KEPT_GIVEN;
+	if (now == before)
+		return;
+	tell(reserve->kept, now);
+	say_change(store, before, now);
+	for (uint16_t id = 0; id < store->n_cores; id++)
+		core_post(core, id, &(struct message){.run = log_told, .args[0].ptr = &store->cores[id]});
+}
+
+/* ---- the file ---------------------------------------------------------------------------------- */
+
+static int remove_file(struct core *core, struct store *store)
+{
+	char path[PATH_ROOM];
+	path_of(store, path);
+	int result = file_remove(core, path);
+	store->reserve.bytes = 0;
+	return result == 0 || result == -ENOENT ? dir_sync(core, store->directory) : result;
+}
+
+static int reserve_open_file(struct core *core, struct store *store, int fd)
+{
+	struct reserve *reserve = &store->reserve;
+	int result = file_reserve(core, fd, reserve->wanted);
+	int64_t size = file_size(core, fd);
+	reserve->bytes = size > 0 ? (uint64_t)size : 0;
+	if (result == 0)
+		result = file_sync(core, fd);
+	return result == 0 ? dir_sync(core, store->directory) : result;
+}
+
+/* As large as it should be, or as the disk lets it. */
+static int grow_file(struct core *core, struct store *store)
+{
+	char path[PATH_ROOM];
+	path_of(store, path);
+	int fd = file_open(core, path, IO_OPEN_WRITE | IO_OPEN_CREATE, 0600);
+	if (fd < 0)
+		return fd;
+	int result = reserve_open_file(core, store, fd);
+	file_close(core, fd);
+	return result;
+}
+
+static bool is_much_too_large(const struct reserve *reserve) { return reserve->bytes / 2 > reserve->wanted; }
+
+static void resize(struct core *core, struct store *store)
+{
+	struct reserve *reserve = &store->reserve;
+	int result = is_much_too_large(reserve) ? remove_file(core, store) : 0;
+	if (result == 0)
+		result = grow_file(core, store);
+	if (result < 0 && result != -ENOSPC && result != -EDQUOT && result != reserve->error)
+		log_warning("no room can be kept in %s/reserve: %s", store->directory, strerror(-result));
+	reserve->error = result;
+	/* Where files cannot be given room without being written, or cannot be made for another reason, there is none to
+	 * wait for. */
+	if (result < 0 && result != -ENOSPC && result != -EDQUOT)
+		reserve->bytes = reserve->wanted;
+	tell_cores(core, store);
+}
+
+static void begin_work(struct core *core, struct store *store)
+{
+	while (store->reserve.busy)
+		fiber_sleep(core, WAIT_NS);
+	store->reserve.busy = true;
+}
+
+static void end_work(struct core *core, struct store *store)
+{
+	store->reserve.busy = false;
+	round_may_have_ended(core, store);
+}
+
+/* ---- giving ------------------------------------------------------------------------------------ */
+
+struct giving {
+	struct store *store;
+	bool given;
+};
+
+static void give_here(struct core *core, void *arg)
+{
+	struct giving *giving = arg;
+	struct store *store = giving->store;
+	begin_work(core, store);
+	giving->given = store->reserve.bytes > 0;
+	if (giving->given && remove_file(core, store) < 0)
+		giving->given = false;
+	tell_cores(core, store);
+	end_work(core, store);
+}
+
+bool reserve_give(struct core *core, struct store *store)
+{
+	struct giving giving = {.store = store};
+	crew_run_on(core, 0, give_here, &giving);
+	return giving.given;
+}
+
+static bool give(struct core *core, struct log_room_giver *giver)
+{
+	return reserve_give(core, container_of(giver, struct store, reserve.giver));
+}
+
+static void give_unasked(void *arg)
+{
+	struct giving giving = {.store = arg};
+	give_here(core_current(), &giving);
+}
+
+static void asked(struct core *core, struct message *message) { fiber_start(core, give_unasked, message->args[0].ptr); }
+
+static void ask(struct core *core, struct log_room_giver *giver)
+{
+	struct store *store = container_of(giver, struct store, reserve.giver);
+	core_post(core, 0, &(struct message){.run = asked, .args[0].ptr = store});
+}
+
+/* ---- keeping ----------------------------------------------------------------------------------- */
+
+void reserve_open(struct core *core, struct store *store)
+{
+	struct reserve *reserve = &store->reserve;
+	reserve->giver = (struct log_room_giver){.give = give, .ask = ask};
+	reserve->wanted = least_bytes(store);
+	resize(core, store);
+}
+
+static void tend(void *arg)
+{
+	struct store *store = arg;
+	struct core *core = core_current();
+	begin_work(core, store);
+	resize(core, store);
+	end_work(core, store);
+}
+
+/* While a round writes, what was given is its. */
+void reserve_tend(struct core *core, struct store *store)
+{
+	struct reserve *reserve = &store->reserve;
+	if (reserve->busy || told(store->closing) || (reserve->bytes == 0 && store->round.running))
+		return;
+	reserve->wanted = wanted_bytes(store);
+	if (reserve->bytes < reserve->wanted || is_much_too_large(reserve))
+		fiber_start(core, tend, store);
+	else
+		tell_cores(core, store);
+}
