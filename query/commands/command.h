@@ -79,8 +79,8 @@ enum command_flags {
 	COMMAND_MAY_REPLICATE = 1 << 19,
 	COMMAND_IN_MULTI = 1 << 20,   /* runs at once between MULTI and EXEC, instead of being queued */
 	COMMAND_OTHER_DB = 1 << 21,   /* may touch its keys in other databases: COPY, MOVE */
-	COMMAND_COLD = 1 << 22,       /* needs no value that its keys have: runs while they are not in memory. An
-	                               * argument that says GET takes that back */
+	COMMAND_COLD = 1 << 22,       /* needs no value that its keys have: runs while they are not in memory */
+	COMMAND_MAY_GET = 1 << 23,    /* ... unless an option says GET */
 };
 
 /* Key positions as COMMAND INFO gives them: argv[first], argv[first + step], ... up to

@@ -336,7 +336,7 @@ const struct command dump_commands[] = {
 	 "O(1)+O(1*M) where M is small, so simply O(1).",
 	 "Return a serialized version of the value stored at the specified key.", run_dump, dump_arguments,
 	 .tips = "nondeterministic_output"},
-	{"RESTORE", -4, {1, 1, 1}, COMMAND_WRITE | COMMAND_GROWS, "2.6.0",
+	{"RESTORE", -4, {1, 1, 1}, COMMAND_WRITE | COMMAND_GROWS | COMMAND_COLD, "2.6.0",
 	 "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number "
 	 "of Redis objects composing the value and M their average size. For small string values the time complexity "
 	 "is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is "

@@ -687,7 +687,7 @@ const struct command string_commands[] = {
 	 "Gives several keys their values, all at once, if none of them exists.", run_msetnx, pairs_alone},
 	{"PSETEX", 4, {1, 1, 1}, WRITE | GROWS | COMMAND_COLD, "2.6.0", "O(1)",
 	 "Gives a key a value for a number of milliseconds.", run_psetex, psetex_arguments},
-	{"SET", -3, {1, 1, 1}, WRITE | GROWS | COMMAND_COLD, "1.0.0", "O(1)",
+	{"SET", -3, {1, 1, 1}, WRITE | GROWS | COMMAND_COLD | COMMAND_MAY_GET, "1.0.0", "O(1)",
 	 "Gives a key a value, whatever it was before; an expiry it had is forgotten.", run_set, set_arguments,
 	 .history = set_history},
 	{"SETEX", 4, {1, 1, 1}, WRITE | GROWS | COMMAND_COLD, "2.0.0", "O(1)",

@@ -9,7 +9,7 @@ bool needs_values(const struct command *command, const struct slice *argv, uint3
 {
 	if (!(command->flags & COMMAND_COLD))
 		return true;
-	for (uint32_t i = OPTIONS_FROM; i < argc; i++)
+	for (uint32_t i = OPTIONS_FROM; command->flags & COMMAND_MAY_GET && i < argc; i++)
 		if (slice_equal_nocase(argv[i], S("GET")))
 			return true;
 	return false;

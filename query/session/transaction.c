@@ -409,11 +409,21 @@ static void run_queued(struct core *core, struct session *session, const struct 
 	call_on(core, (uint16_t)to, run_there, &call);
 }
 
+/* It tells of a change: so that change must stay. */
+static void say_broken(struct exec *exec)
+{
+	enum err err = exec->client->waits ? unit_wait_everywhere(exec->core) : OK;
+	if (likely(err == OK))
+		reply_null_array(exec->reply);
+	else
+		reply_err(exec->reply, err);
+}
+
 static void run_transaction(struct exec *exec, struct transaction *t, struct lockset *set)
 {
 	struct core *core = exec->core;
 	if (!watches_hold(core, t, exec->client->now_ms)) {
-		reply_null_array(exec->reply);
+		say_broken(exec);
 		return;
 	}
 	enum err err = admit(core, t, set);
@@ -490,7 +500,7 @@ const struct command transaction_commands[] = {
 	{"MULTI", 1, {0}, CONTROL | COMMAND_FAST | COMMAND_IN_MULTI, "1.2.0", "O(1)", "Starts a transaction.", run_multi},
 	{"UNWATCH", 1, {0}, CONTROL | COMMAND_FAST, "2.2.0", "O(1)",
 	 "Forgets about watched keys of a transaction.", run_unwatch},
-	{"WATCH", -2, {1, -1, 1}, CONTROL | COMMAND_FAST | COMMAND_FIBER | COMMAND_IN_MULTI, "2.2.0",
+	{"WATCH", -2, {1, -1, 1}, CONTROL | COMMAND_FAST | COMMAND_FIBER | COMMAND_IN_MULTI | COMMAND_COLD, "2.2.0",
 	 "O(1) for every key.", "Monitors changes to keys to determine the execution of a transaction.", run_watch,
 	 watch_arguments},
 	{0},
