@@ -17,7 +17,7 @@ struct cold_pointer {
 	uint32_t file, offset, size; /* bytes, in the file */
 	uint32_t crc;                /* of the record: whatever else lies there is noticed */
 	uint32_t length;             /* of a string; a collection's is nothing yet */
-	uint32_t lost;               /* the record cannot be read; in memory only */
+	uint32_t lost;               /* it could not be read: until then, in seconds, nobody tries. In memory only */
 };
 
 enum {

@@ -140,6 +140,7 @@ void clean_file(struct tier *tier, struct tier_file *file)
 {
 	struct cleaning c = {.tier = tier, .file = file};
 	file->users++;
+	tier->cleaning = file;
 	if (open_file(tier, file)) {
 		clean_records(&c);
 		if (!c.failed)
@@ -149,4 +150,5 @@ void clean_file(struct tier *tier, struct tier_file *file)
 	memory_free(c.bytes);
 	file->users--;
 	file->left = file->live;
+	tier->cleaning = NULL;
 }

@@ -303,7 +303,9 @@ bool demote_some(struct tier *tier)
 	bool any = g.taken > 0 && !g.failed;
 	if (!batch_write(tier, &g.batch))
 		any = false;
-	bool barren = !any && !g.failed && g.walk.busy == 0 && g.walk.seen >= round;
+	/* What is lent, or waits to be freed, still counts: it goes by itself. */
+	bool busy = g.walk.busy > 0 || tier->shard->counters.lent > 0 || tier->shard->counters.freeing > 0;
+	bool barren = !any && !g.failed && !busy && g.walk.seen >= round;
 	batch_fini(tier, &g.batch);
 	if (barren)
 		tier->stuck = true;

@@ -13,6 +13,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum { RETRY_S = 2 };
+
 struct fetch {
 	struct io_op op;
 	struct link link;   /* in the tier */
@@ -23,16 +25,24 @@ struct fetch {
 	struct tier_file *file; /* that it uses; NULL: none yet */
 	struct cold_pointer pointer;
 	uint8_t *bytes;
-	uint64_t from; /* where they lie in the file */
+	uint64_t from;  /* where they lie in the file, */
+	size_t room, n; /* how many are wanted, and there */
 	struct key key;
 	uint8_t name[];
 };
+
+static uint32_t now_s(const struct tier *tier) { return (uint32_t)(tier->core->now_ns / 1000000000); }
+
+static bool is_lost(const struct tier *tier, const struct cold_pointer *pointer)
+{
+	return pointer->lost > 0 && now_s(tier) < pointer->lost;
+}
 
 bool tier_must_fetch(struct shard *shard, const struct key *key)
 {
 	struct cold_pointer pointer;
 	struct object *object = shard->tier ? keyspace_peek(shard, key) : NULL;
-	if (!object || !object_is_cold(object) || !object_pointer(object, &pointer) || pointer.lost)
+	if (!object || !object_is_cold(object) || !object_pointer(object, &pointer) || is_lost(shard->tier, &pointer))
 		return false;
 	int64_t expires_ms = object_expires_ms(object);
 	return expires_ms == EXPIRES_NEVER || expires_ms > shard->now_ms;
@@ -58,19 +68,27 @@ static void fetch_end(struct fetch *fetch)
 	tier_may_have_ended(tier);
 }
 
-/* The key stays cold, and says so to all who ask. */
-static void fetch_lost(struct fetch *fetch, const char *why)
+/* The key stays cold, and says so to all who ask, until it is tried again. */
+static void fetch_without(struct fetch *fetch, const char *why, uint32_t lost)
 {
 	struct tier *tier = fetch->tier;
 	struct cold_pointer pointer = fetch->pointer;
 	struct slice name = fetch->key.name;
-	log_warning("the value of key '%.*s' is lost: tier/%08x, %" PRIu32 " bytes at %" PRIu32 ": %s",
+	log_warning("the value of key '%.*s' cannot be had: tier/%08x, %" PRIu32 " bytes at %" PRIu32 ": %s",
 	            (int)(name.len < 200 ? name.len : 200), (const char *)name.ptr, pointer.file, pointer.size,
 	            pointer.offset, why);
-	pointer.lost = 1;
+	pointer.lost = lost;
 	keyspace_repoint(tier->shard, &fetch->key, &pointer);
 	tier->counters.lost++;
 	fetch_end(fetch);
+}
+
+static void fetch_lost(struct fetch *fetch, const char *why) { fetch_without(fetch, why, UINT32_MAX); }
+
+/* That may be about the disk, or about this process: what lies there may be sound. */
+static void fetch_failed(struct fetch *fetch, int error)
+{
+	fetch_without(fetch, strerror(error), now_s(fetch->tier) + RETRY_S);
 }
 
 /* Expiry, a deletion by no command's doing, or a flush may have come first. */
@@ -82,21 +100,15 @@ static bool still_wanted(const struct fetch *fetch)
 	       memcmp(&pointer, &fetch->pointer, sizeof(pointer)) == 0;
 }
 
-static void has_read(struct io_op *op)
+/* The value is there, if that is what it is. */
+static void has_all(struct fetch *fetch)
 {
-	struct fetch *fetch = container_of(op, struct fetch, op);
 	struct tier *tier = fetch->tier;
 	const struct cold_pointer *pointer = &fetch->pointer;
 	struct tier_record record;
 	struct slice name, packed;
 	uint64_t ahead = pointer->offset - fetch->from;
-	tier->shard->now_ms = tier->core->wall_us / 1000;
-	tier->counters.reads++;
-	if (!still_wanted(fetch)) {
-		fetch_end(fetch);
-	} else if (op->result < 0) {
-		fetch_lost(fetch, strerror((int)-op->result));
-	} else if ((uint64_t)op->result < ahead + pointer->size) {
+	if (fetch->n < ahead + pointer->size) {
 		fetch_lost(fetch, "the file ends before");
 	} else if (!tier_record_read(fetch->bytes + ahead, pointer->size, pointer->file, pointer->offset, &record,
 	                             &name, &packed) ||
@@ -113,6 +125,33 @@ static void has_read(struct io_op *op)
 	}
 }
 
+static void read_on(struct fetch *fetch)
+{
+	io_file_read(fetch->tier->core->io, &fetch->op, fetch->file->fd, fetch->bytes + fetch->n,
+	             fetch->room - fetch->n, fetch->from + fetch->n);
+}
+
+/* What came in part is read on from the last whole block. */
+static void has_read(struct io_op *op)
+{
+	struct fetch *fetch = container_of(op, struct fetch, op);
+	struct tier *tier = fetch->tier;
+	size_t before = fetch->n;
+	tier->shard->now_ms = tier->core->wall_us / 1000;
+	if (op->result > 0)
+		fetch->n += (size_t)op->result / TIER_BLOCK * TIER_BLOCK;
+	if (!still_wanted(fetch)) {
+		fetch_end(fetch);
+	} else if (op->result < 0) {
+		fetch_failed(fetch, (int)-op->result);
+	} else if (fetch->n > before && fetch->n < fetch->room) {
+		read_on(fetch);
+	} else {
+		tier->counters.reads++;
+		has_all(fetch);
+	}
+}
+
 /* ---- the file --------------------------------------------------------------------------- */
 
 static void read_record(struct fetch *fetch)
@@ -124,9 +163,10 @@ static void read_record(struct fetch *fetch)
 		fetch_lost(fetch, "the file ends before");
 		return;
 	}
-	fetch->bytes = memory_aligned(TIER_BLOCK, end - fetch->from);
+	fetch->room = end - fetch->from;
+	fetch->bytes = memory_aligned(TIER_BLOCK, fetch->room);
 	fetch->op.done = has_read;
-	io_file_read(fetch->tier->core->io, &fetch->op, fetch->file->fd, fetch->bytes, end - fetch->from, fetch->from);
+	read_on(fetch);
 }
 
 void file_has_opened(struct tier *tier, struct tier_file *file, int result)
@@ -143,7 +183,7 @@ void file_has_opened(struct tier *tier, struct tier_file *file, int result)
 		if (result >= 0)
 			read_record(one);
 		else
-			fetch_lost(one, strerror(-result));
+			fetch_failed(one, -result);
 	}
 }
 
@@ -171,7 +211,8 @@ static void fetch_begin(struct fetch *fetch)
 {
 	struct tier *tier = fetch->tier;
 	struct object *object = keyspace_peek(tier->shard, &fetch->key);
-	if (!object || !object_is_cold(object) || !object_pointer(object, &fetch->pointer) || fetch->pointer.lost) {
+	if (!object || !object_is_cold(object) || !object_pointer(object, &fetch->pointer) ||
+	    is_lost(tier, &fetch->pointer)) {
 		fetch_end(fetch);
 		return;
 	}

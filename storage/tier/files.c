@@ -251,15 +251,28 @@ void file_opened(struct tier *tier, struct tier_file *file, int fd)
 	file_close_idle(tier);
 }
 
-static void closed(struct io_op *op) { memory_free(op); }
+struct closing {
+	struct io_op op;
+	struct tier *tier;
+};
+
+static void closed(struct io_op *op)
+{
+	struct closing *closing = container_of(op, struct closing, op);
+	closing->tier->n_closing--;
+	tier_may_have_ended(closing->tier);
+	memory_free(closing);
+}
 
 static void close_now(struct tier *tier, struct tier_file *file)
 {
-	struct io_op *op = memory_zalloc(sizeof(*op));
-	op->done = closed;
-	io_file_close(tier->core->io, op, file->fd);
+	struct closing *closing = memory_zalloc(sizeof(*closing));
+	closing->tier = tier;
+	closing->op.done = closed;
+	io_file_close(tier->core->io, &closing->op, file->fd);
 	file->fd = -1;
 	tier->n_open--;
+	tier->n_closing++;
 }
 
 static bool is_idle(const struct tier_file *file)
@@ -276,9 +289,15 @@ void file_close_idle(struct tier *tier)
 
 void files_close(struct tier *tier)
 {
-	for (uint32_t i = 0; i < tier->n_files; i++) {
+	for (uint32_t i = 0; i < tier->n_files; i++)
 		if (tier->files[i]->fd >= 0)
 			close_now(tier, tier->files[i]);
+}
+
+void files_free(struct tier *tier)
+{
+	for (uint32_t i = 0; i < tier->n_files; i++) {
+		assert(tier->files[i]->fd < 0);
 		memory_free(tier->files[i]);
 	}
 	memory_free(tier->files);

@@ -164,19 +164,28 @@ void tier_begin(struct tier *tier)
 	tier_look(tier);
 }
 
+static bool is_at_work(const struct tier *tier) { return tier->working || tier->n_fetches > 0 || tier->n_closing > 0; }
+
 void tier_may_have_ended(struct tier *tier)
 {
-	if (tier->stopper && !tier->working && tier->n_fetches == 0)
+	if (tier->stopper && !is_at_work(tier))
 		fiber_wake(tier->core, take(tier->stopper));
+}
+
+static void wait_for_end(struct tier *tier)
+{
+	while (is_at_work(tier)) {
+		tier->stopper = fiber_self(tier->core);
+		fiber_wait(tier->core);
+	}
 }
 
 void tier_stop(struct tier *tier)
 {
 	tier->stopping = true;
-	while (tier->working || tier->n_fetches > 0) {
-		tier->stopper = fiber_self(tier->core);
-		fiber_wait(tier->core);
-	}
+	wait_for_end(tier);
+	files_close(tier);
+	wait_for_end(tier);
 	core_forget(tier->core, &tier->task);
 	for (struct link *link; (link = list_pop_front(&tier->rooms));) {
 		struct room_waiter *waiter = container_of(link, struct room_waiter, link);
@@ -190,7 +199,7 @@ void tier_free(struct tier *tier)
 		return;
 	core_forget(tier->core, &tier->task);
 	tier->shard->tier = NULL;
-	files_close(tier);
+	files_free(tier);
 	memory_free(tier->directory);
 	memory_free(tier);
 }

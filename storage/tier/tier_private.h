@@ -66,17 +66,18 @@ struct tier {
 	uint64_t file_size;
 	uint32_t next_number, step;
 	struct tier_file **files; /* by number */
-	uint32_t n_files, files_room, n_open;
+	uint32_t n_files, files_room, n_open, n_closing;
 	struct tier_file *active; /* written to; NULL: none */
 	bool begun, stopping;
 
 	struct task task; /* starts the worker */
 	bool working;
-	struct fiber *stopper; /* waits for the end of the worker and of all fetches */
-	struct link rooms;     /* struct room_waiter */
-	bool stuck;            /* nothing can leave, or nothing can be written: */
-	uint64_t retry_ns;     /* not before this is it tried again */
-	int error;             /* errno of the last write, if it failed */
+	struct tier_file *cleaning; /* what is live in it is moved; NULL: none */
+	struct fiber *stopper;      /* waits for the end of the worker and of all fetches */
+	struct link rooms;          /* struct room_waiter */
+	bool stuck;                 /* nothing can leave, or nothing can be written: */
+	uint64_t retry_ns;          /* not before this is it tried again */
+	int error;                  /* errno of the last write, if it failed */
 	uint64_t forgotten_lsn;
 	bool clean_due;
 
@@ -95,7 +96,8 @@ struct tier_file *file_create(struct tier *tier);
 
 void file_opened(struct tier *tier, struct tier_file *file, int fd);
 void file_close_idle(struct tier *tier); /* one, if too many are open */
-void files_close(struct tier *tier);
+void files_close(struct tier *tier);     /* begins to close all; see n_closing */
+void files_free(struct tier *tier);      /* none is open */
 
 /* ---- fetch.c ---------------------------------------------------------------------- */
 
