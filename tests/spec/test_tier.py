@@ -28,6 +28,15 @@ def run(c, calls):
     return replies
 
 
+def filled(server):
+    """A connection to a server that has all values."""
+    c = server.connect(timeout=60)
+    if c("EXISTS", "k0", f"k{KEYS - 1}") < 2:
+        replies = run(c, [("SET", f"k{i}", value(i)) for i in range(KEYS)])
+        assert all(not isinstance(r, Error) for r in replies), next(r for r in replies if isinstance(r, Error))
+    return c
+
+
 def facts(c):
     lines = c("INFO", "all").decode().split("\r\n")
     return {name: text for name, _, text in (line.partition(":") for line in lines) if name}
@@ -40,9 +49,7 @@ def cold_key(c):
 
 
 def test_more_values_than_memory(server):
-    with server.connect(timeout=60) as c:
-        replies = run(c, [("SET", f"k{i}", value(i)) for i in range(KEYS)])
-        assert all(not isinstance(r, Error) for r in replies), next(r for r in replies if isinstance(r, Error))
+    with filled(server) as c:
         f = facts(c)
         assert int(f["tier_keys"]) > KEYS // 2, f["tier_keys"]
         assert int(f["tier_demotions"]) >= int(f["tier_keys"])
@@ -72,6 +79,7 @@ def test_clients_at_the_same_time(server):
         except Exception as fault:
             faults.append(fault)
 
+    filled(server).close()
     threads = [threading.Thread(target=client, args=(n,)) for n in range(6)]
     for thread in threads:
         thread.start()
@@ -81,7 +89,7 @@ def test_clients_at_the_same_time(server):
 
 
 def test_a_pipeline_keeps_its_order(server):
-    with server.connect(timeout=60) as c:
+    with filled(server) as c:
         for _ in range(20):
             k = f"k{cold_key(c)}"
             before = c("STRLEN", k)
@@ -95,7 +103,7 @@ def test_a_pipeline_keeps_its_order(server):
 
 
 def test_commands_that_need_no_value(server):
-    with server.connect(timeout=60) as c:
+    with filled(server) as c:
         k = f"k{cold_key(c)}"
         reads = int(facts(c)["tier_reads"])
         assert c("EXISTS", k) == 1
@@ -113,7 +121,7 @@ def test_commands_that_need_no_value(server):
 
 
 def test_several_keys(server):
-    with server.connect(timeout=60) as c:
+    with filled(server) as c:
         ask = random.sample(range(KEYS), 200)
         assert c("MGET", *[f"k{i}" for i in ask]) == [value(i) for i in ask]
         i = cold_key(c)
@@ -132,7 +140,7 @@ def test_several_keys(server):
 
 
 def test_transactions(server):
-    with server.connect(timeout=60) as c:
+    with filled(server) as c:
         for n in range(10):
             ask = random.sample(range(KEYS), 5)
             c.send(encode("MULTI") + b"".join(encode("GET", f"k{i}") for i in ask) +
@@ -143,9 +151,11 @@ def test_transactions(server):
 
 
 def test_watch_sees_no_change_in_leaving_and_coming_back(server):
-    with server.connect(timeout=60) as c, server.connect(timeout=60) as other:
+    with filled(server) as c, server.connect(timeout=60) as other:
         i = cold_key(c)
-        c("WATCH", f"k{i}")
+        reads = int(facts(c)["tier_reads"])
+        assert not isinstance(c("WATCH", f"k{i}", "none", "GET"), Error)
+        assert int(facts(c)["tier_reads"]) == reads
         assert other("GET", f"k{i}") == value(i)
         run(other, [("GET", f"k{j}") for j in range(2000)])
         c("MULTI")
@@ -154,7 +164,7 @@ def test_watch_sees_no_change_in_leaving_and_coming_back(server):
 
 
 def test_no_memory_at_all(server):
-    with server.connect(timeout=60) as c:
+    with filled(server) as c:
         replies = run(c, [("SET", f"tiny{i}", "1") for i in range(60000)])
         assert any(isinstance(r, Error) and str(r).startswith("OOM") for r in replies)
         run(c, [("DEL", f"tiny{i}") for i in range(60000)])
