@@ -16,6 +16,8 @@ struct clients;
 /* Errors of a disk that is faulty or full: the command may have been done, or was not. */
 bool reply_leaves_doubt(struct slice reply);
 bool reply_refuses(struct slice reply);
+/* It refuses, and that is all right. */
+bool may_refuse(struct history *history, const struct config *config, struct slice reply);
 
 struct clients *clients_new(const struct config *config, struct sim *sim, struct history *history) must_check;
 void clients_free(struct clients *clients);

@@ -92,6 +92,16 @@ static void keep(uint64_t *s, struct config *c)
 	c->mix[MIX_SAVE] += PICK(s, 0, 2);
 }
 
+/* Memory for a part of the values: the others come and go. */
+static void tier(uint64_t *s, struct config *c)
+{
+	c->memory_bytes = 1024 * PICK(s, 80, 100, 120, 200);
+	c->long_values = PICK(s, 300, 600);
+	c->n_operations = c->n_lives ? PICK(s, 20, 40, 80) : c->n_operations;
+	c->has_keeper |= c->n_lives > 0;
+	c->mix[MIX_READ] += 15;
+}
+
 struct config config_draw(uint64_t seed)
 {
 	uint64_t state = seed * 0xd1342543de82ef95u + 1, *s = &state;
@@ -125,6 +135,8 @@ struct config config_draw(uint64_t seed)
 		contend(s, &c);
 	if (one_in(s, 4))
 		keep(s, &c);
+	if (c.keeps && one_in(s, 3))
+		tier(s, &c);
 	return c;
 }
 
@@ -186,6 +198,8 @@ struct config config_draw_durable(uint64_t seed)
 	c.n_lives = PICK(s, 2, 6, 12, 20);
 	config_make_trouble(&c, (enum disk_trouble)PICK(s, 0, 0, 0, 0, TROUBLE_SLOW, TROUBLE_FAILS, TROUBLE_FAILS,
 	                                                TROUBLE_FULL, TROUBLE_LIES, TROUBLE_FLIPS));
+	if (one_in(s, 3))
+		tier(s, &c);
 	return c;
 }
 
@@ -214,7 +228,8 @@ void config_print(const struct config *c, FILE *to)
 	if (c->keeps)
 		fprintf(to,
 		        "  store: durability %d segments %llu images from %llu growth %u delay %u keeper %d lives %u "
-		        "trouble %s\n",
+		        "trouble %s memory %llu\n",
 		        c->durability, (unsigned long long)c->segment_size, (unsigned long long)c->image_log_bytes,
-		        c->image_growth, c->disk_delay_ns, c->has_keeper, c->n_lives, trouble_names[c->trouble]);
+		        c->image_growth, c->disk_delay_ns, c->has_keeper, c->n_lives, trouble_names[c->trouble],
+		        (unsigned long long)c->memory_bytes);
 }

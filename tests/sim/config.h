@@ -74,9 +74,10 @@ struct config {
 	uint32_t life;   /* of its data directory: 0 is all there is, else from 1 on */
 	bool has_keeper; /* a client with many keys of its own on all shards, which it knows over all lives */
 	enum disk_trouble trouble;
-	bool may_stop;    /* a shard may, for good: an error leaves in doubt whether a command counts */
-	bool may_refuse;  /* for want of room */
-	uint32_t n_lives; /* of a seed of many */
+	uint64_t memory_bytes; /* of all keys, under the policy `tier`; 0: no limit */
+	bool may_stop;         /* a shard may, for good: an error leaves in doubt whether a command counts */
+	bool may_refuse;       /* for want of room */
+	uint32_t n_lives;      /* of a seed of many */
 };
 
 /* What the seed says. */

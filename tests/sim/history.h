@@ -11,7 +11,10 @@
 /* ---- texts: equal bytes have equal ids --------------------------------------------------- */
 
 struct texts;
-enum { TEXT_NONE = 0 }; /* no value at all */
+enum {
+	TEXT_NONE = 0,        /* no value at all */
+	TEXT_LOST = INT32_MAX /* nobody can tell */
+};
 
 struct texts *texts_new(void) must_check;
 void texts_free(struct texts *texts);
@@ -133,7 +136,8 @@ struct history {
 	struct buf operations; /* of struct operation, in the order of `invoked` within a session */
 	struct buf publications, memberships, deliveries;
 	uint64_t moment;
-	bool is_cut; /* by a crash, which may take some of what was not answered, and leave the rest */
+	bool is_cut;         /* by a crash, which may take some of what was not answered, and leave the rest */
+	uint64_t unadmitted; /* commands, for want of memory */
 };
 
 void history_init(struct history *history);

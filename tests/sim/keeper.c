@@ -152,8 +152,10 @@ static void apply(struct keeper *keeper, const struct kept_command *command, uin
 static uint32_t draw_text(struct keeper *keeper, struct client *c)
 {
 	static const uint32_t lengths[] = {40, 40, 40, 40, 200, 600, 600, 5000, 40000};
+	static const uint32_t tiered[] = {40, 200, 600, 600, 600, 2000, 2000, 5000, 40000};
+	const uint32_t *most = c->config->memory_bytes ? tiered : lengths;
 	struct buf value = {0};
-	size_t length = sim_below(c->sim, lengths[sim_below(c->sim, array_len(lengths))]);
+	size_t length = sim_below(c->sim, most[sim_below(c->sim, array_len(lengths))]);
 	buf_printf(&value, "kept%u.", ++keeper->uniques);
 	while (value.len < length)
 		buf_byte(&value, (uint8_t)('a' + (value.len + value.len / 100 + keeper->uniques) % 26));
@@ -198,6 +200,8 @@ static enum kept_verb draw_verb(struct keeper *keeper, struct client *c, uint32_
 	static const enum kept_verb verbs[] = {KEPT_GET,  KEPT_MSET, KEPT_MSET,   KEPT_MSET,   KEPT_MSET,
 	                                       KEPT_MSET, KEPT_DEL,  KEPT_APPEND, KEPT_APPEND, KEPT_SETRANGE};
 	enum kept_verb verb = verbs[sim_below(c->sim, array_len(verbs))];
+	if (c->config->memory_bytes && sim_chance(c->sim, 500))
+		verb = KEPT_GET;
 	bool too_long = text_bytes(keeper->texts, keeper->asked[key]).len > APPENDED_MAX;
 	return verb >= KEPT_APPEND && too_long ? KEPT_DEL : verb;
 }
@@ -221,7 +225,8 @@ void keeper_ask(struct keeper *keeper, struct client *c)
 	put_command(keeper, c, &command);
 }
 
-bool keeper_told(struct keeper *keeper, const struct config *config, uint32_t number, struct slice reply)
+bool keeper_told(struct keeper *keeper, struct history *history, const struct config *config, uint32_t number,
+                 struct slice reply)
 {
 	struct kept_command *command = command_at(keeper, number);
 	if (reply_leaves_doubt(reply)) {
@@ -230,7 +235,7 @@ bool keeper_told(struct keeper *keeper, const struct config *config, uint32_t nu
 	}
 	if (reply_refuses(reply)) {
 		command->fate = REFUSED;
-		return config->may_refuse || config->may_stop;
+		return may_refuse(history, config, reply);
 	}
 	apply(keeper, command, keeper->acked);
 	command->fate = DONE;
@@ -262,9 +267,8 @@ struct verdict_of {
 
 static uint32_t found_text(struct keeper *keeper, struct world *world, uint32_t key)
 {
-	char name[KEPT_NAME_MAX], scratch[STRING_SCRATCH];
-	struct object *object = world_object(world, 0, name_of(key, name));
-	return object ? text_id(keeper->texts, string_value(object, scratch)) : TEXT_NONE;
+	char name[KEPT_NAME_MAX];
+	return world_text(world, keeper->texts, world_object(world, 0, name_of(key, name)));
 }
 
 static int place_of_key(const struct kept_command *command, uint32_t key)
@@ -395,11 +399,17 @@ static bool judge_all(struct keeper *keeper, const uint32_t *found, bool lax, FI
 	return fine;
 }
 
-bool keeper_judge(struct keeper *keeper, struct world *world, bool lax, FILE *to, char *why, size_t why_size)
+bool keeper_judge(struct keeper *keeper, struct world *world, bool lax, FILE *to, char *why, size_t why_size,
+                  uint32_t *lost)
 {
 	uint32_t found[KEPT_KEYS];
-	for (uint32_t key = 0; key < KEPT_KEYS; key++)
+	for (uint32_t key = 0; key < KEPT_KEYS; key++) {
 		found[key] = found_text(keeper, world, key);
+		if (found[key] != TEXT_LOST)
+			continue;
+		++*lost;
+		found[key] = keeper->acked[key]; /* nothing is known of it, but that it is there */
+	}
 	if (!judge_all(keeper, found, lax, to, why, why_size))
 		return false;
 	memcpy(keeper->given, found, sizeof(found));

@@ -17,6 +17,7 @@
 
 struct client;
 struct config;
+struct history;
 struct keeper;
 struct world;
 
@@ -27,11 +28,14 @@ void keeper_free(struct keeper *keeper);
 void keeper_ask(struct keeper *keeper, struct client *client);
 
 /* The answer to what was asked as `number`; false: it is not what it should be. */
-bool keeper_told(struct keeper *keeper, const struct config *config, uint32_t number, struct slice reply);
+bool keeper_told(struct keeper *keeper, struct history *history, const struct config *config, uint32_t number,
+                 struct slice reply);
 
 /* Compares what is there at the beginning of a life, and takes it as known from now on. `lax`: what was acknowledged
- * may be lost, but nothing may be there that never was. What is wrong is told. */
-bool keeper_judge(struct keeper *keeper, struct world *world, bool lax, FILE *to, char *why, size_t why_size);
+ * may be lost, but nothing may be there that never was. What is wrong is told; values that nobody can tell are added
+ * up. */
+bool keeper_judge(struct keeper *keeper, struct world *world, bool lax, FILE *to, char *why, size_t why_size,
+                  uint32_t *lost);
 
 void keeper_print(const struct keeper *keeper, uint32_t number, FILE *to); /* what was asked */
 

@@ -77,10 +77,16 @@ static struct plan draw_plan(struct lives *lives)
 		static const enum moment moments[] = {MOMENT_OPEN,   MOMENT_MANIFEST, MOMENT_MANIFEST,
 		                                      MOMENT_IMAGE,  MOMENT_IMAGE,    MOMENT_COMMIT,
 		                                      MOMENT_COMMIT, MOMENT_COMMIT,   MOMENT_CLOSE};
+		static const enum moment cold_moments[] = {MOMENT_CLEAN,  MOMENT_CLEAN,  MOMENT_CLEAN,
+		                                           MOMENT_CLEAN,  MOMENT_DEMOTE, MOMENT_DEMOTE,
+		                                           MOMENT_DEMOTE, MOMENT_FETCH,  MOMENT_IMAGE};
+		static_assert(array_len(moments) == array_len(cold_moments), "one draw");
+		uint64_t which = draw(lives, array_len(moments));
 		plan.is_aimed = true;
-		plan.moment = moments[draw(lives, array_len(moments))];
+		plan.moment = lives->config.memory_bytes ? cold_moments[which] : moments[which];
 		bool is_once = plan.moment == MOMENT_OPEN || plan.moment == MOMENT_CLOSE;
-		plan.times = 1 + (uint32_t)draw(lives, is_once ? 1 : plan.moment == MOMENT_COMMIT ? 20 : 3);
+		bool is_frequent = plan.moment == MOMENT_COMMIT || plan.moment == MOMENT_FETCH;
+		plan.times = 1 + (uint32_t)draw(lives, is_once ? 1 : is_frequent ? 20 : 3);
 		plan.after = 1 + draw(lives, draw(lives, 2) ? 40 : 8);
 	}
 	return plan;
@@ -110,6 +116,8 @@ struct life {
 	enum moment moment;
 	uint32_t entered; /* the moment that is aimed at */
 	uint64_t began_events, open_events, behind_steps;
+	bool may_lose; /* values that are not in memory: nobody else has them */
+	uint32_t lost;
 };
 
 /* Lets the power fail where the plan says so. */
@@ -151,14 +159,15 @@ static struct operation *add_event(struct history *history, enum verb verb, uint
 	return operation;
 }
 
-static void each_shared_key(struct lives *lives, struct world *world, struct history *history,
-                            void (*see)(struct history *, uint8_t db, uint8_t key, struct object *object))
+static void each_shared_key(struct life *life, struct history *history,
+                            void (*see)(struct life *, struct history *, uint8_t db, uint8_t key,
+                                        struct object *object))
 {
 	for (uint8_t db = 0; db < DATABASES_USED; db++)
-		for (uint8_t key = 0; key < lives->config.n_keys; key++) {
+		for (uint8_t key = 0; key < life->lives->config.n_keys; key++) {
 			char name[16];
-			key_name(&lives->config, key, name);
-			see(history, db, key, world_object(world, db, slice_from_str(name)));
+			key_name(&life->lives->config, key, name);
+			see(life, history, db, key, world_object(life->run.world, db, slice_from_str(name)));
 		}
 }
 
@@ -169,12 +178,16 @@ static int64_t expiry_of(const struct object *object)
 }
 
 /* What a life ends with. */
-static void see_found(struct history *history, uint8_t db, uint8_t key, struct object *object)
+static void see_found(struct life *life, struct history *history, uint8_t db, uint8_t key, struct object *object)
 {
-	char scratch[STRING_SCRATCH], text[40];
-	uint32_t reply;
+	char text[40];
+	uint32_t value = world_text(life->run.world, history->texts, object), reply;
+	if (value == TEXT_LOST) {
+		life->lost++;
+		return;
+	}
 	if (object)
-		text_of_bulk(history, string_value(object, scratch), &reply);
+		text_of_bulk(history, text_bytes(history->texts, value), &reply);
 	else
 		reply = text_id(history->texts, S("$-1\r\n"));
 	add_event(history, GET, db, key)->reply = reply;
@@ -183,12 +196,11 @@ static void see_found(struct history *history, uint8_t db, uint8_t key, struct o
 }
 
 /* What a life begins with. */
-static void see_given(struct history *history, uint8_t db, uint8_t key, struct object *object)
+static void see_given(struct life *life, struct history *history, uint8_t db, uint8_t key, struct object *object)
 {
-	char scratch[STRING_SCRATCH];
-	if (!object)
+	uint32_t text = world_text(life->run.world, history->texts, object);
+	if (text == TEXT_NONE || text == TEXT_LOST)
 		return;
-	uint32_t text = text_id(history->texts, string_value(object, scratch));
 	add_event(history, SET, db, key)->steps[0].values[0] = text;
 	if (expiry_of(object) >= 0)
 		add_event(history, EXPIREAT, db, key)->steps[0].number = expiry_of(object) - EXPIRES_FROM_S;
@@ -202,7 +214,7 @@ static void judge_last(struct life *life)
 	struct lives *lives = life->lives;
 	struct run judged = {.config = lives->config, .history = lives->told, .to = lives->to};
 	if (!is_lax(lives))
-		each_shared_key(lives, life->run.world, &lives->told, see_found);
+		each_shared_key(life, &lives->told, see_found);
 	for (uint32_t i = 0; i < history_count(&lives->told); i++)
 		lives->tally->commits += history_at(&lives->told, i)->responded != NEVER;
 	judged.history = lives->told;
@@ -214,7 +226,7 @@ static void judge_last(struct life *life)
 		life->run.outcome.kind = judged.outcome.kind;
 }
 
-static void count_shared(struct history *history, uint8_t db, uint8_t key, struct object *object)
+static void count_shared(struct life *life, struct history *history, uint8_t db, uint8_t key, struct object *object)
 {
 	history->moment += object != NULL;
 }
@@ -230,16 +242,18 @@ static void judge(struct life *life)
 	if (lives->has_told)
 		history_fini(&lives->told);
 	lives->has_told = false;
-	if (!keeper_judge(lives->keeper, life->run.world, is_lax(lives), lives->to, why, sizeof(why)))
+	if (!keeper_judge(lives->keeper, life->run.world, is_lax(lives), lives->to, why, sizeof(why), &life->lost))
 		run_fail(&life->run, "keeper", why);
-	each_shared_key(lives, life->run.world, &count, count_shared);
+	if (life->lost > 0 && !life->may_lose)
+		run_fail(&life->run, "lost", "a value that left memory is not where it should be");
+	each_shared_key(life, &count, count_shared);
 	uint64_t known = count.moment + keeper_keys(lives->keeper), there = world_keys(life->run.world);
 	if (known != there && !life->run.outcome.kind) {
 		snprintf(why, sizeof(why), "%llu keys are there, and only %llu of them are known",
 		         (unsigned long long)there, (unsigned long long)known);
 		run_fail(&life->run, "unknown keys", why);
 	}
-	each_shared_key(lives, life->run.world, &life->run.history, see_given);
+	each_shared_key(life, &life->run.history, see_given);
 }
 
 /* ---- trouble ------------------------------------------------------------------------------ */
@@ -441,6 +455,8 @@ static void life_end(struct life *life)
 		                          : "stopped",
 		        moment_names[world_moment(run->world)], (unsigned long long)run->outcome.steps,
 		        (unsigned long long)(sim_disk_events(lives->disk) - life->began_events));
+	world_add_tiers(run->world, &lives->tally->tiers);
+	lives->tally->unadmitted += run->history.unadmitted;
 	keep_told(life);
 	if (life->trouble)
 		end_trouble(life);
@@ -580,6 +596,7 @@ static bool live_with_lies(struct lives *lives, uint32_t number)
 	life_begin(&life, lives, number);
 	life.plan = (struct plan){.ending = ENDS_IN_ORDER};
 	life.trouble = TROUBLE_LIES;
+	life.run.config.may_stop = lives->config.memory_bytes > 0; /* a value that was not written cannot come back */
 	life.since_start = draw(lives, 3) == 0;
 	life.run.may_be_refused = true;
 	if (life.since_start)
@@ -601,14 +618,16 @@ static enum verdict_of_trial try_start(struct lives *lives, bool may_be_refused)
 	bool sound = is_sound(lives, false);
 	life_begin(&life, lives, lives->config.n_lives + 1);
 	life.run.may_be_refused = may_be_refused;
+	life.may_lose = true;
 	if (!life_run(lives, &life))
 		return TRIAL_FAILED;
-	if (!life.run.is_refused)
+	bool has_lost = !life.run.is_refused && life.lost > 0;
+	if (!life.run.is_refused && !has_lost)
 		return sound ? TRIAL_HARMLESS : TRIAL_CHECKED;
 	if (!sound)
 		return TRIAL_DETECTED;
-	fprintf(lives->to, "seed %llu: check: sees no fault where a start is refused: %s\n",
-	        (unsigned long long)lives->config.seed, world_refused(life.run.world));
+	fprintf(lives->to, "seed %llu: check: sees no fault where %s%s\n", (unsigned long long)lives->config.seed,
+	        has_lost ? "a value is lost" : "a start is refused: ", has_lost ? "" : world_refused(life.run.world));
 	return TRIAL_FAILED;
 }
 
@@ -734,6 +753,14 @@ void tally_print(const struct tally *tally, FILE *to)
 	        (unsigned long long)tally->kills, (unsigned long long)tally->stops, (unsigned long long)tally->refused,
 	        (unsigned long long)tally->checks, (unsigned long long)tally->commits,
 	        (unsigned long long)tally->too_hard);
+	const struct tier_counters *t = &tally->tiers;
+	fprintf(to,
+	        "tier: %llu values left memory with a write, %llu without, %llu reads, %llu bytes moved by the "
+	        "cleaner, %llu "
+	        "values lost, %llu commands refused\n",
+	        (unsigned long long)t->demotions, (unsigned long long)t->dropped, (unsigned long long)t->reads,
+	        (unsigned long long)t->cleaned_bytes, (unsigned long long)t->lost,
+	        (unsigned long long)tally->unadmitted);
 	const struct sim_disk_counts *d = &tally->disk;
 	fprintf(to,
 	        "disk: %llu operations (%llu writes, %llu durable, %llu syncs, %llu changes of names), %llu done out "

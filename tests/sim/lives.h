@@ -15,6 +15,7 @@
 #pragma once
 
 #include "engine/io/sim_disk.h"
+#include "storage/tier/tier.h"
 #include "tests/sim/config.h"
 #include "tests/sim/run.h"
 #include "tests/sim/world.h"
@@ -29,6 +30,8 @@ struct tally {
 	/* Trials: what a lie or a changed bit led to. */
 	uint64_t trials[TROUBLES], harmless[TROUBLES], detected[TROUBLES], by_check_alone[TROUBLES];
 	struct sim_disk_counts disk;
+	struct tier_counters tiers;
+	uint64_t unadmitted; /* commands, for want of memory */
 };
 
 /* `trouble`: that in each seed; TROUBLES: as the seed says. */

@@ -4,6 +4,7 @@
 #include "engine/core/fiber.h"
 #include "engine/core/file.h"
 #include "engine/core/reactor_private.h"
+#include "engine/io/sim_disk.h"
 #include "engine/log/log.h"
 #include "engine/memory/memory.h"
 #include "engine/metrics/metrics.h"
@@ -15,6 +16,7 @@
 #include "storage/keyspace/keyspace.h"
 #include "storage/locks/locks.h"
 #include "storage/recovery/store_private.h"
+#include "storage/tier/tier_private.h"
 
 #include <errno.h>
 
@@ -73,22 +75,51 @@ static void note_sighting(struct world *world, uint8_t slot, uint32_t text)
 	buf_append(&world->history->sightings, slice_of(&sighting, sizeof(sighting)));
 }
 
-static uint32_t value_seen(struct world *world, struct shard *shard, uint8_t slot)
+static uint32_t cold_text(const struct world *world, struct texts *texts, const struct object *object)
+{
+	enum { PACKED_AHEAD = 2 }; /* of the bytes of a string: the type and how it is packed */
+	char path[64];
+	struct cold_pointer pointer;
+	struct tier_record record;
+	struct slice key, packed;
+	cleanup(buf_fini) struct buf bytes = {0};
+	bool has = object_pointer(object, &pointer);
+	assert(has);
+	tier_path(WORLD_DIRECTORY, pointer.file, path, sizeof(path));
+	size_t n = sim_disk_read(sim_disk_of(world->sim), path, pointer.offset, buf_reserve(&bytes, pointer.size),
+	                         pointer.size);
+	if (!tier_record_read(bytes.ptr, n, pointer.file, pointer.offset, &record, &key, &packed) ||
+	    record.crc != pointer.crc || !slice_equal(key, object_key(object)) || packed.len < PACKED_AHEAD)
+		return TEXT_LOST;
+	return text_id(texts, slice_sub(packed, PACKED_AHEAD, packed.len));
+}
+
+uint32_t world_text(const struct world *world, struct texts *texts, const struct object *object)
 {
 	char scratch[STRING_SCRATCH];
+	if (!object)
+		return TEXT_NONE;
+	if (object_is_cold(object))
+		return cold_text(world, texts, object);
+	return text_id(texts, string_value(object, scratch));
+}
+
+static uint32_t value_seen(struct world *world, struct shard *shard, uint8_t slot)
+{
 	struct key key = {.name = slice_from_str(world->names[slot % KEYS_MAX]),
 	                  .keyspace = shard->keyspace_of_db[slot / KEYS_MAX]};
 	key.hash = key_hash(shard->hash_seed, key.name);
 	key.slot = slot_of(key.name);
-	struct object *object = keyspace_find(shard, &key, FIND_QUIET);
-	return object ? text_id(world->history->texts, string_value(object, scratch)) : TEXT_NONE;
+	return world_text(world, world->history->texts, keyspace_find(shard, &key, FIND_QUIET));
 }
 
 static void look_at_keys(struct world *world, struct shard *shard)
 {
 	for (; world->touched; world->touched &= world->touched - 1) {
 		uint8_t slot = (uint8_t)__builtin_ctzll(world->touched);
-		note_sighting(world, slot, value_seen(world, shard, slot));
+		uint32_t text = value_seen(world, shard, slot);
+		if (text != TEXT_LOST)
+			note_sighting(world, slot, text);
 	}
 	const uint32_t *now = world->players[0].core->shard->keyspace_of_db;
 	if (memcmp(now, world->keyspace_of_db, sizeof(world->keyspace_of_db)) == 0)
@@ -216,6 +247,8 @@ struct world *world_new(const struct config *config, struct sim *sim, const stru
 	world->settings->pipeline_order = config->strict;
 	world->settings->loglevel = LOG_NOTHING;
 	world->settings->durability = config->durability;
+	world->settings->maxmemory = config->memory_bytes;
+	world->settings->maxmemory_policy = config->memory_bytes ? EVICT_TIER : EVICT_NOTHING;
 	world->hash_seed = sim_random(sim);
 	world->machine = machine_new(config->n_cores);
 	world->machine->stop = ignore_stop;
@@ -249,7 +282,8 @@ struct core *world_core(struct world *world, uint16_t id) { return world->player
 
 /* ---- with a store -------------------------------------------------------------------------- */
 
-const char *const moment_names[MOMENTS] = {"begin", "load", "open", "manifest", "image", "commit", "serve", "close"};
+const char *const moment_names[MOMENTS] = {"begin", "load",  "open",   "manifest", "clean", "demote",
+                                           "fetch", "image", "commit", "serve",    "close"};
 
 bool world_is_open(const struct world *world) { return world->is_open; }
 bool world_is_closed(const struct world *world) { return world->is_closed; }
@@ -276,6 +310,36 @@ uint64_t world_keys(struct world *world)
 	return n;
 }
 
+void world_add_tiers(const struct world *world, struct tier_counters *sum)
+{
+	for (uint16_t id = 0; world->has_rooms && id < world->config->n_cores; id++) {
+		const struct tier *tier = world->players[id].core->shard->tier;
+		if (!tier)
+			continue;
+		sum->reads += tier->counters.reads;
+		sum->demotions += tier->counters.demotions;
+		sum->dropped += tier->counters.dropped;
+		sum->cleaned_bytes += tier->counters.cleaned_bytes;
+		sum->lost += tier->counters.lost;
+	}
+}
+
+/* What moves between memory and the disk: of several the rarest. */
+static enum moment tier_moment(const struct world *world)
+{
+	enum moment moment = MOMENT_SERVE;
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		const struct tier *tier = world->players[id].core->shard->tier;
+		enum moment here = MOMENT_SERVE;
+		if (tier && tier->working)
+			here = tier->cleaning ? MOMENT_CLEAN : MOMENT_DEMOTE;
+		else if (tier && tier->n_fetches > 0)
+			here = MOMENT_FETCH;
+		moment = here < moment ? here : moment;
+	}
+	return moment;
+}
+
 enum moment world_moment(struct world *world)
 {
 	const struct store *store = world->store;
@@ -287,6 +351,9 @@ enum moment world_moment(struct world *world)
 		return told(store->load_ns) ? MOMENT_OPEN : MOMENT_LOAD;
 	if (store->changing)
 		return MOMENT_MANIFEST;
+	enum moment tier = tier_moment(world);
+	if (tier != MOMENT_SERVE)
+		return tier;
 	if (told(store->image_running))
 		return MOMENT_IMAGE;
 	for (uint16_t id = 0; id < world->config->n_cores; id++)

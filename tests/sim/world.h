@@ -42,7 +42,13 @@ struct store *world_store(struct world *world);
 
 /* A key as it lies there now; between steps. NULL: it is not there. */
 struct object *world_object(struct world *world, uint8_t db, struct slice name);
+/* The value of a key, wherever it lies: what is not in memory is read from the disk, behind the server's back.
+ * TEXT_NONE: there is no object; TEXT_LOST: what lies on the disk is not what was written. */
+uint32_t world_text(const struct world *world, struct texts *texts, const struct object *object);
 uint64_t world_keys(struct world *world); /* of all databases */
+
+struct tier_counters; /* storage/tier/tier.h */
+void world_add_tiers(const struct world *world, struct tier_counters *sum);
 
 /* Is something in memory that is not durable? */
 bool world_is_behind(const struct world *world);
@@ -57,7 +63,10 @@ enum moment {
 	MOMENT_LOAD,     /* reads images and logs */
 	MOMENT_OPEN,     /* has read them: manifest, logs and outcomes of this start */
 	MOMENT_MANIFEST, /* a manifest is being written while it serves */
-	MOMENT_IMAGE,    /* images are */
+	MOMENT_CLEAN,    /* what is live in a file of cold values is moved to another */
+	MOMENT_DEMOTE,   /* values leave memory, */
+	MOMENT_FETCH,    /* and come back */
+	MOMENT_IMAGE,    /* images are written */
 	MOMENT_COMMIT,   /* a command over several shards holds its locks */
 	MOMENT_SERVE,
 	MOMENT_CLOSE,
