@@ -81,17 +81,29 @@ void region_source_free(struct region_source *source)
 	memory_free(source);
 }
 
-void *region_take(struct region_source *source, bool *small)
+static void *take_ready(struct region_source *source)
 {
 	pthread_mutex_lock(&source->mutex);
 	void *region = take(source->ready);
 	pthread_mutex_unlock(&source->mutex);
+	return region;
+}
+
+void *region_take(struct region_source *source, bool *small)
+{
+	void *region = take_ready(source);
 	*small = region == NULL;
 	if (region)
 		return region;
 	region = map();
 	os_advise_small(region, REGION_SIZE);
 	return region;
+}
+
+void *region_take_touched(struct region_source *source)
+{
+	void *region = take_ready(source);
+	return region ? region : map_touched();
 }
 
 void region_give(void *region) { os_unmap(region, REGION_SIZE); }

@@ -24,6 +24,9 @@ void region_source_free(struct region_source *source); /* regions that were take
 
 /* Zeroed, aligned to its size. `*small`: of small pages. */
 void *region_take(struct region_source *source, bool *small) __attribute__((returns_nonnull));
+
+/* For who can wait: the one that was made ready, or one that is touched now, which takes a while. */
+void *region_take_touched(struct region_source *source) __attribute__((returns_nonnull));
 void region_give(void *region);
 
 /* A region will be wanted soon. */

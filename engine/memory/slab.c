@@ -4,6 +4,7 @@
 #include "engine/memory/slab.h"
 
 #include "engine/base/list.h"
+#include "engine/base/rare.h"
 #include "engine/io/os.h"
 #include "engine/memory/memory.h"
 #include "engine/memory/region.h"
@@ -44,6 +45,7 @@ struct slab {
 	uint64_t used;
 	uint64_t mapped;
 	struct region_source *source;
+	bool may_wait;
 	uint32_t n_empty; /* regions */
 	void (*tell_empty)(void *arg);
 	void *tell_arg;
@@ -113,10 +115,13 @@ void slab_free(struct slab *slab)
 
 static bool region_empty(const struct region *region) { return region->free_spans == UINT32_MAX; }
 
+void slab_may_wait(struct slab *slab, bool may_wait) { slab->may_wait = may_wait; }
+
 static struct region *region_new(struct slab *slab)
 {
-	bool small;
-	struct region *region = region_take(slab->source, &small);
+	/* The simulator's worlds are small, and would touch more than they use. */
+	bool touched = RARE(slab->may_wait, false) && slab->mapped > 0, small = false;
+	struct region *region = touched ? region_take_touched(slab->source) : region_take(slab->source, &small);
 	region->small = small;
 	region->free_spans = UINT32_MAX;
 	slab->mapped += REGION_SIZE;

@@ -33,6 +33,10 @@ enum slab_backing {
 struct slab *slab_new(enum slab_backing backing) must_check;
 void slab_free(struct slab *slab);
 
+/* Nobody waits for this core, which fills the slab: from the second on its regions are of huge pages at once, though
+ * that takes some 0.1 ms each. Off at first. */
+void slab_may_wait(struct slab *slab, bool may_wait);
+
 /* Bytes a block of `size` really takes; slab_give() accepts any size of the same class. */
 size_t slab_size(size_t size);
 

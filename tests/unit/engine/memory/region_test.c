@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <sched.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 static void expect_fresh(const uint8_t *region)
 {
@@ -24,6 +25,19 @@ Test(region, first_is_of_small_pages)
 	region_source_free(source);
 	cr_assert_eq(region[REGION_SIZE - 1], 1, "what was taken stays");
 	region_give(region);
+}
+
+Test(region, who_can_wait_gets_one_that_is_touched)
+{
+	struct region_source *source = region_source_new();
+	uint8_t *region = region_take_touched(source);
+	unsigned char there[REGION_SIZE / 4096];
+	cr_assert_eq(mincore(region, REGION_SIZE, there), 0);
+	for (size_t i = 0; i < sizeof(there); i++)
+		cr_assert(there[i] & 1);
+	expect_fresh(region);
+	region_give(region);
+	region_source_free(source);
 }
 
 Test(region, is_made_ready_when_asked_for, .timeout = 20)
