@@ -39,29 +39,42 @@ static enum err apply_patch(struct shard *shard, const struct key *key, const st
 	return OK;
 }
 
-enum err record_apply(struct shard *shard, const struct record *record)
+void change_read(const struct shard *shard, const struct record *record, struct change *out)
 {
+	out->record = record;
+	out->sound = record_parse(record, &out->body);
+	if (!out->sound)
+		return;
+	out->key = (struct key){.name = out->body.key,
+	                        .hash = key_hash(shard->hash_seed, out->body.key),
+	                        .keyspace = record->space,
+	                        .slot = record->slot};
+}
+
+enum err change_apply(struct shard *shard, const struct change *change)
+{
+	const struct key *key = &change->key;
 	assert(shard->recovering);
-	struct record_body body;
-	if (!record_parse(record, &body))
+	if (!change->sound || slot_of(key->name) != key->slot)
 		return ERR_SYNTAX;
-	struct key key = {.name = body.key,
-	                  .hash = key_hash(shard->hash_seed, body.key),
-	                  .keyspace = record->space,
-	                  .slot = record->slot};
-	if (slot_of(body.key) != key.slot)
-		return ERR_SYNTAX;
-	switch (record->kind) {
+	switch (change->record->kind) {
 	case RECORD_KEY_PUT:
-		return apply_put(shard, &key, &body);
+		return apply_put(shard, key, &change->body);
 	case RECORD_KEY_DELETE:
-		(void)keyspace_delete(shard, &key);
+		(void)keyspace_delete(shard, key);
 		return OK;
 	case RECORD_KEY_EXPIRE:
-		return apply_expire(shard, &key, &body);
+		return apply_expire(shard, key, &change->body);
 	case RECORD_KEY_PATCH:
-		return apply_patch(shard, &key, &body);
+		return apply_patch(shard, key, &change->body);
 	default:
 		return ERR_SYNTAX;
 	}
+}
+
+enum err record_apply(struct shard *shard, const struct record *record)
+{
+	struct change change;
+	change_read(shard, record, &change);
+	return change_apply(shard, &change);
 }

@@ -14,3 +14,14 @@
 
 /* KEY_PUT, KEY_DELETE, KEY_EXPIRE, KEY_PATCH. */
 enum err record_apply(struct shard *shard, const struct record *record) must_check;
+
+/* The same in two steps, so that what many records will touch can be fetched between them. Slices point where the
+ * record's do. */
+struct change {
+	const struct record *record;
+	struct record_body body;
+	struct key key;
+	bool sound; /* false: malformed, change_apply() will say so */
+};
+void change_read(const struct shard *shard, const struct record *record, struct change *out);
+enum err change_apply(struct shard *shard, const struct change *change) must_check;

@@ -11,6 +11,7 @@ enum {
 	LINES_LIMIT = RARE(48, 3), /* where a segment splits */
 	LINES_MAX = 96,            /* beyond it only the stash grows: many equal hashes */
 	FILL_PERCENT = 82,         /* of the entries of a segment that is made for a known count */
+	FILL_AHEAD = 4,            /* buckets that are fetched before they are copied from */
 };
 
 /* ---- geometry ----------------------------------------------------------------------- */
@@ -213,6 +214,8 @@ static bool segment_fill(const struct shard *shard, struct segment *to, const st
 	uint32_t buckets = segment_buckets(from);
 	for (uint32_t at = 0; at < buckets; at++) {
 		const struct bucket *bucket = &from->buckets[at];
+		__builtin_prefetch(bucket + FILL_AHEAD);
+		__builtin_prefetch(&bucket[FILL_AHEAD].entries[6]);
 		if (ask_objects && at + 1 < buckets)
 			prefetch_objects(bucket + 1);
 		for (unsigned used = bucket_used(bucket); used; used &= used - 1) {

@@ -45,20 +45,23 @@ struct bucket {
 static_assert(sizeof(struct bucket) == TAG_BUCKET_SIZE, "two cache lines");
 
 struct segment {
-	struct link due; /* in the expiry wheel */
+	/* What every insertion touches, in one line: */
 	struct dict *dict;
 	uint64_t prefix;    /* the position bits above `depth` */
 	int64_t expires_ms; /* no key here expires earlier; INT64_MAX: none expires */
-	int64_t due_ms;     /* when the wheel shall look */
-	int64_t swept_ms;
 	uint32_t count;
 	uint32_t expiring;
 	uint32_t stash; /* buckets after the first n */
 	uint8_t n;
 	uint8_t depth;
+	/* And what is for expiry alone: */
+	struct link due; /* in the wheel */
+	int64_t due_ms;  /* when it shall look */
+	int64_t swept_ms;
 	_Alignas(TAG_BUCKET_SIZE) struct bucket buckets[];
 };
 static_assert(sizeof(struct segment) == TAG_BUCKET_SIZE, "one line pair before the buckets");
+static_assert(offsetof(struct segment, depth) < 64, "one line for insertions");
 
 struct dict {
 	uint64_t *directory; /* NULL: no keys */
@@ -87,10 +90,12 @@ static inline uint64_t position_of(uint64_t hash)
 	return hash + (uint64_t)((unsigned __int128)hash * ~hash >> 64) / 3;
 }
 
-static inline uint64_t dict_cell(const struct dict *dict, uint64_t position)
+static inline const uint64_t *dict_cell_at(const struct dict *dict, uint64_t position)
 {
-	return dict->directory[position >> 1 >> (63 - dict->depth)];
+	return &dict->directory[position >> 1 >> (63 - dict->depth)];
 }
+
+static inline uint64_t dict_cell(const struct dict *dict, uint64_t position) { return *dict_cell_at(dict, position); }
 
 static inline struct segment *cell_segment(uint64_t cell) { return (struct segment *)(cell & CELL_POINTER); }
 

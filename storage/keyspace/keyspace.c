@@ -92,15 +92,37 @@ static struct dict *dict_of(struct shard *shard, const struct key *key)
 	return likely(dict->directory != NULL) ? dict : NULL;
 }
 
+void keyspace_prefetch_way(struct shard *shard, const struct key *key)
+{
+	struct dict *dict = dict_of(shard, key);
+	if (dict)
+		__builtin_prefetch(dict_cell_at(dict, position_of(key->hash)));
+}
+
+static inline void prefetch_bucket(const struct probe *probe)
+{
+	struct bucket *home = &probe->segment->buckets[probe->home];
+	__builtin_prefetch(home);
+	__builtin_prefetch(&home->entries[6]); /* its second line */
+}
+
 void keyspace_prefetch_bucket(struct shard *shard, const struct key *key)
 {
 	struct dict *dict = dict_of(shard, key);
 	if (!dict)
 		return;
 	struct probe probe = dict_probe(dict, key->hash);
-	struct bucket *home = &probe.segment->buckets[probe.home];
-	__builtin_prefetch(home);
-	__builtin_prefetch(&home->entries[6]); /* its second line */
+	prefetch_bucket(&probe);
+}
+
+void keyspace_prefetch_change(struct shard *shard, const struct key *key)
+{
+	struct dict *dict = dict_of(shard, key);
+	if (!dict)
+		return;
+	struct probe probe = dict_probe(dict, key->hash);
+	prefetch_bucket(&probe);
+	__builtin_prefetch(&probe.segment->count);
 }
 
 void keyspace_prefetch_object(struct shard *shard, const struct key *key)
@@ -263,7 +285,8 @@ struct object *keyspace_expire(struct shard *shard, const struct key *key, struc
 	if (object->shape & SHAPE_EXPIRES)
 		*object_expiry(object) = expires_ms;
 	else if (expires_ms != EXPIRES_NEVER)
-		object = object_reshape(shard, object, key->name, expires_ms, true); /* nothing hangs from such an object */
+		object = object_reshape(shard, object, key->name, expires_ms,
+		                        true); /* nothing hangs from such an object */
 	place_put(shard, key, &place, found, before_ms, object);
 	if (shard->journal && !shard->recovering)
 		journal_note_expiry(shard->journal);

@@ -84,8 +84,11 @@ enum find_how {
 	FIND_QUIET, /* leaves no trace: for TOUCH-less looks, introspection, tools */
 };
 
-/* For batches: first the bucket's lines, a few calls later the object's. */
+/* For batches: first the bucket's lines, a few calls later the object's. Where batches are large and in no order, the
+ * line that leads to the bucket before both, and for changes, with the bucket, what counts its keys. */
+void keyspace_prefetch_way(struct shard *shard, const struct key *key);
 void keyspace_prefetch_bucket(struct shard *shard, const struct key *key);
+void keyspace_prefetch_change(struct shard *shard, const struct key *key); /* bucket and counts */
 void keyspace_prefetch_object(struct shard *shard, const struct key *key);
 
 /* The live object of a key, or NULL. An expired one is deleted on the way. */

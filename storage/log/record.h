@@ -58,5 +58,5 @@ struct record_body {
 	bool committed;
 };
 
-/* False: malformed. */
+/* False: malformed, and `out` means nothing. */
 bool record_parse(const struct record *record, struct record_body *out) must_check;

@@ -4,6 +4,7 @@
 #include "engine/core/file.h"
 #include "engine/io/io.h"
 #include "engine/memory/memory.h"
+#include "engine/memory/slab.h"
 #include "engine/placement/placement.h"
 #include "storage/journal/apply.h"
 #include "storage/recovery/crew.h"
@@ -17,6 +18,7 @@
 enum {
 	WORK_SLICE = 256, /* records or so, about 100 us */
 	PATH_ROOM = 4096,
+	IMAGES_AT_ONCE = 3, /* on each core */
 };
 
 uint16_t load_owner(const struct core *core, uint16_t partition)
@@ -176,61 +178,59 @@ static bool apply_row(struct load_share *share, const struct record *record)
 }
 
 /* Is what the record did in the image already? */
-static bool is_covered(const struct load_share *share, uint16_t partition, const struct record *record)
+static bool is_covered(const struct load_share *share, const struct change *change)
 {
-	struct record_body body;
+	uint16_t partition = partition_of(change->record->slot);
 	const struct image_cover *cover = share->covers[partition];
-	if (!cover || partition == PARTITION_SYSTEM || !record_parse(record, &body))
-		return false;
-	uint64_t position = key_position(key_hash(share->load->superblock->hash_seed, body.key));
-	return image_covers(cover, record->space, position, record->lsn);
+	return cover && change->sound &&
+	       image_covers(cover, change->record->space, key_position(change->key.hash), change->record->lsn);
 }
 
-static bool apply_key(struct load_share *share, const struct record *record)
+static bool apply_key(struct load_share *share, const struct change *change, bool covered)
 {
-	return space_is_dead(share, record->space) || record_apply(share->core->shard, record) == OK;
+	if ((covered && is_covered(share, change)) || space_is_dead(share, change->record->space))
+		return true;
+	return change_apply(share->core->shard, change) == OK;
 }
 
-static uint16_t partition_of_record(const struct record *record)
+static void apply_one(struct load_share *share, const struct change *change, bool covered)
 {
-	return record->slot == SLOT_SYSTEM ? PARTITION_SYSTEM : partition_of(record->slot);
-}
-
-static void apply_one(struct load_share *share, const struct record *record, bool covered)
-{
-	uint16_t partition = partition_of_record(record);
-	if (covered && is_covered(share, partition, record))
-		return;
-	bool ok = partition == PARTITION_SYSTEM ? apply_row(share, record) : apply_key(share, record);
-	if (!ok)
+	const struct record *record = change->record;
+	if (record->slot == SLOT_SYSTEM ? !apply_row(share, record) : !apply_key(share, change, covered))
 		malformed(share, record);
 }
 
-/* Most of the time would be waiting for memory: all are found first, then looked at, then changed. */
-static void fetch_ahead(struct load_share *share, const struct record_chunk *chunk)
+/* Takes a record apart, and fetches the first of the lines that its key will touch. */
+static void begin_change(struct shard *shard, const struct record *record, struct change *change)
 {
-	struct key keys[CHUNK_MAX];
-	struct record_body body;
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < chunk->n; i++) {
-		const struct record *record = &chunk->records[i];
-		if (record->slot == SLOT_SYSTEM || !record_parse(record, &body))
-			continue;
-		keys[n] = (struct key){.name = body.key,
-		                       .hash = key_hash(share->core->shard->hash_seed, body.key),
-		                       .keyspace = record->space,
-		                       .slot = record->slot};
-		keyspace_prefetch_bucket(share->core->shard, &keys[n++]);
-	}
-	for (uint32_t i = 0; i < n; i++)
-		keyspace_prefetch_object(share->core->shard, &keys[i]);
+	change->record = record;
+	change->sound = false;
+	if (record->slot == SLOT_SYSTEM)
+		return;
+	change_read(shard, record, change);
+	if (change->sound)
+		keyspace_prefetch_way(shard, &change->key);
 }
+
+/* Most of the time would be waiting for memory, so records go through four steps, each some records behind the one
+ * before it: what a step needs was fetched by the last one. */
+enum { STEP_BEHIND = 8, CHANGES_MAX = 4 * STEP_BEHIND };
 
 void share_apply(struct load_share *share, struct record_chunk *chunk)
 {
-	fetch_ahead(share, chunk);
-	for (uint32_t i = 0; i < chunk->n; i++)
-		apply_one(share, &chunk->records[i], chunk->covered[i]);
+	struct shard *shard = share->core->shard;
+	struct change changes[CHANGES_MAX];
+	for (uint32_t at = 0; at < chunk->n + 3 * STEP_BEHIND; at++) {
+		uint32_t second = at - STEP_BEHIND, third = second - STEP_BEHIND, last = third - STEP_BEHIND;
+		if (at < chunk->n)
+			begin_change(shard, &chunk->records[at], &changes[at % CHANGES_MAX]);
+		if (second < chunk->n && changes[second % CHANGES_MAX].sound)
+			keyspace_prefetch_change(shard, &changes[second % CHANGES_MAX].key);
+		if (third < chunk->n && changes[third % CHANGES_MAX].sound)
+			keyspace_prefetch_object(shard, &changes[third % CHANGES_MAX].key);
+		if (last < chunk->n)
+			apply_one(share, &changes[last % CHANGES_MAX], chunk->covered[last]);
+	}
 	progress_add(&share->load->progress->keys, chunk->n);
 	chunk->n = 0;
 }
@@ -324,12 +324,42 @@ static bool goes_on(const struct load_share *share)
 	return !load_gives_up(share->load) && (share->load->salvage || share->faults.n == 0);
 }
 
+/* A few at a time: while one is opened, or waits for the disk, another goes on. */
+struct image_hands {
+	struct load_share *share;
+	uint16_t next; /* partition */
+	uint16_t left; /* hands at work, the caller's among them */
+	struct fiber *waits;
+};
+
+static void load_next_images(struct image_hands *hands)
+{
+	while (hands->next < PARTITION_SYSTEM && goes_on(hands->share)) {
+		uint16_t partition = hands->next++;
+		if (reads_image(hands->share, partition))
+			load_image(hands->share, partition);
+	}
+	hands->left--;
+}
+
+static void image_hand_main(void *arg)
+{
+	struct image_hands *hands = arg;
+	load_next_images(hands);
+	if (hands->left == 0 && hands->waits)
+		fiber_wake(hands->share->core, take(hands->waits));
+}
+
 static void load_images(struct core *core, void *arg)
 {
-	struct load_share *share = ((struct load *)arg)->shares[core->id];
-	for (uint16_t p = 0; p < PARTITION_SYSTEM && goes_on(share); p++)
-		if (reads_image(share, p))
-			load_image(share, p);
+	struct image_hands hands = {.share = ((struct load *)arg)->shares[core->id], .left = IMAGES_AT_ONCE};
+	for (int i = 1; i < IMAGES_AT_ONCE; i++)
+		fiber_start(core, image_hand_main, &hands);
+	load_next_images(&hands);
+	if (hands.left == 0)
+		return;
+	hands.waits = fiber_self(core);
+	fiber_wait(core);
 }
 
 /* ---- the shares ---------------------------------------------------------------------------- */
@@ -342,6 +372,7 @@ static void share_begin(struct core *core, void *arg)
 	        (struct load_share){.load = load, .core = core, .names = keyspaces_initial(), .last_space = UINT32_MAX};
 	load->shares[core->id] = share;
 	core->shard->recovering = true;
+	slab_may_wait(core->shard->slab, true);
 	core->shard->now_ms = core->wall_us / 1000;
 	for (uint16_t p = 0; p < PARTITION_SYSTEM; p++)
 		if (reads_image(share, p))
@@ -353,6 +384,7 @@ static void share_end(struct core *core, void *arg)
 {
 	struct load *load = arg;
 	learn_names(load->shares[core->id], &load->names);
+	slab_may_wait(core->shard->slab, false);
 	memcpy(core->shard->keyspace_of_db, load->names.of_db, sizeof(load->names.of_db));
 }
 

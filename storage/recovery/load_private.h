@@ -45,7 +45,7 @@ static inline bool load_gives_up(const struct load *load)
 uint16_t load_owner(const struct core *core, uint16_t partition);
 
 /* Records that are applied together, in order, so that what they will touch can be fetched ahead. */
-enum { CHUNK_MAX = 16 };
+enum { CHUNK_MAX = 128 };
 struct record_chunk {
 	uint32_t n;
 	struct record records[CHUNK_MAX];
