@@ -1,5 +1,6 @@
 #include "engine/core/core.h"
 
+#include "engine/core/dir_sync_private.h"
 #include "engine/core/fiber.h"
 #include "engine/core/reactor_private.h"
 #include "engine/io/io.h"
@@ -87,6 +88,7 @@ struct machine *machine_new(uint16_t n_cores)
 	}
 	machine->placement = memory_zalloc(sizeof(*machine->placement));
 	placement_spread(machine->placement, n_cores);
+	machine->dir_syncs = dir_syncs_new();
 	atomic_init(&machine->log_level, LOG_NOTICE);
 	return machine;
 }
@@ -95,6 +97,7 @@ void machine_free(struct machine *machine)
 {
 	if (!machine)
 		return;
+	dir_syncs_free(machine->dir_syncs);
 	memory_free(machine->placement);
 	memory_free(machine->bells);
 	memory_free(machine->rings);

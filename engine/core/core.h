@@ -69,6 +69,7 @@ struct machine {
 	struct ring *rings; /* n_cores * n_cores: from each core to each */
 	struct bell *bells; /* one for each core: how it is woken */
 	struct placement *placement;
+	struct dir_syncs *dir_syncs; /* see file.h */
 	void (*stop)(struct machine *machine); /* the program's: see machine_stop() */
 	_Atomic int log_level;                 /* enum log_level: lines below it are dropped; may be set at any time */
 };

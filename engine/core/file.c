@@ -116,13 +116,6 @@ int dir_make(struct core *core, const char *path)
 	return (int)call_wait(&call);
 }
 
-int dir_sync(struct core *core, const char *path)
-{
-	struct call call = call_begin(core);
-	io_dir_sync(core->io, &call.op, path);
-	return (int)call_wait(&call);
-}
-
 int dir_list(struct core *core, const char *path, struct buf *names)
 {
 	struct call call = call_begin(core);

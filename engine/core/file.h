@@ -33,8 +33,14 @@ int file_reserve(struct core *core, int fd, uint64_t size) must_check; /* as io_
 int file_rename(struct core *core, const char *from, const char *to) must_check;
 int file_remove(struct core *core, const char *path) must_check;
 int dir_make(struct core *core, const char *path) must_check;
-int dir_sync(struct core *core, const char *path) must_check;
 int dir_list(struct core *core, const char *path, struct buf *names) must_check; /* as io_dir_list() */
+
+/* Makes names of a directory durable: those made since `mark`, which was taken before the first of them.
+ * Several cores make names in one directory, and a sync that fails does not say whose it lost, nor does a later one that
+ * succeeds bring them back. So the syncs of a machine follow one another, on core 0, and one is good for nobody
+ * whose names may be older than a failure: -EIO. They are to be made anew, under other names. */
+uint64_t dir_mark(const struct core *core);
+int dir_sync(struct core *core, const char *path, uint64_t mark) must_check;
 
 /* Memory for such files: aligned, zeroed. */
 void *file_buffer_new(size_t size) __attribute__((malloc, returns_nonnull));

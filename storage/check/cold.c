@@ -86,6 +86,7 @@ static int copy_file(struct core *core, const char *from, const char *to)
 static int copy_all(struct core *core, const char *directory, const char *into, const struct tier_list *list)
 {
 	char from[PATH_ROOM], to[PATH_ROOM];
+	uint64_t mark = dir_mark(core);
 	snprintf(to, sizeof(to), "%s/tier", into);
 	int result = list->n > 0 ? dir_make(core, to) : 0;
 	for (uint32_t i = 0; i < list->n && result >= 0; i++) {
@@ -95,8 +96,8 @@ static int copy_all(struct core *core, const char *directory, const char *into, 
 	}
 	snprintf(to, sizeof(to), "%s/tier", into);
 	if (list->n > 0 && result >= 0)
-		result = dir_sync(core, to);
-	return result < 0 ? result : dir_sync(core, into);
+		result = dir_sync(core, to, mark);
+	return result < 0 ? result : dir_sync(core, into, mark);
 }
 
 bool copy_cold(struct subject *subject, const char *into)

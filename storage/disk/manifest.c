@@ -174,12 +174,13 @@ int manifest_store(struct core *core, const char *directory, const struct superb
 	manifest->version++;
 	assert(!manifest_problem(manifest));
 	disk_path(path, "%s/manifest.%u", directory, (unsigned)(manifest->version % FILES));
+	uint64_t mark = dir_mark(core);
 	int fd = file_open(core, path, IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_DIRECT, 0600);
 	int result = fd < 0 ? fd : write_copies(core, fd, superblock, manifest);
 	if (fd >= 0)
 		file_close(core, fd);
 	if (result == 0)
-		result = dir_sync(core, directory);
+		result = dir_sync(core, directory, mark);
 	/* Some of it may be there. The next attempt is another version, and goes to the same file again, since the
 	 * other one holds what counts. */
 	manifest->version += result < 0;

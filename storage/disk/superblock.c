@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const folders[] = {"log", "image"};
+static const char *const folders[] = {"log", "image", "tier"};
 
 /* ---- reading ------------------------------------------------------------------------ */
 
@@ -131,6 +131,7 @@ int superblock_load(struct core *core, const char *directory, struct superblock 
  * it was not this program that made it. */
 static int make_durable(struct core *core, const char *path)
 {
+	uint64_t mark = dir_mark(core);
 	int result = dir_make(core, path);
 	if (result < 0)
 		return result;
@@ -144,7 +145,7 @@ static int make_durable(struct core *core, const char *path)
 	while (len > 1 && parent[len - 1] == '/')
 		len--;
 	parent[len] = 0;
-	result = dir_sync(core, len ? parent : ".");
+	result = dir_sync(core, len ? parent : ".", mark);
 	return result == -EACCES || result == -ENOENT ? 0 : result;
 }
 
@@ -166,6 +167,7 @@ int superblock_create(struct core *core, const char *directory, const struct sup
 {
 	char path[PATH_SIZE], path_new[PATH_SIZE];
 	int result = make_durable(core, directory);
+	uint64_t mark = dir_mark(core);
 	for (size_t i = 0; i < array_len(folders) && result == 0; i++) {
 		disk_path(path, "%s/%s", directory, folders[i]);
 		result = dir_make(core, path);
@@ -177,7 +179,7 @@ int superblock_create(struct core *core, const char *directory, const struct sup
 	if (result == 0)
 		result = file_rename(core, path_new, path);
 	/* Now the folders' names too. */
-	return result == 0 ? dir_sync(core, directory) : result;
+	return result == 0 ? dir_sync(core, directory, mark) : result;
 }
 
 /* ---- counting ----------------------------------------------------------------------- */

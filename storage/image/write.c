@@ -47,6 +47,7 @@ struct writer {
 	struct image_out *out;
 	const struct image_source *source; /* NULL: rows */
 	uint64_t number;
+	uint64_t mark; /* of the directory, before the file was made */
 	uint16_t partition;
 	int error;
 	ZSTD_CCtx *zstd;
@@ -311,6 +312,7 @@ static void write_foot(struct writer *w)
 
 static int writer_init(struct writer *w, struct core *core, const char *path)
 {
+	w->mark = dir_mark(core);
 	w->out = image_out_new(core, path, &w->error);
 	if (!w->out)
 		return w->error;
@@ -345,11 +347,12 @@ static int complete(struct writer *w, struct core *core, const char *directory, 
 	out->raw_bytes = w->foot.raw_bytes;
 	out->bytes = image_out_size(w->out);
 	out->end_lsn = w->foot.end_lsn;
+	uint64_t mark = w->mark;
 	writer_fini(w);
 	if (result == 0) {
 		char folder[PATH_MAX];
 		snprintf(folder, sizeof(folder), "%s/image", directory);
-		result = dir_sync(core, folder);
+		result = dir_sync(core, folder, mark);
 	}
 	if (result < 0) {
 		int removed = file_remove(core, path);

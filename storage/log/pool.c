@@ -103,13 +103,14 @@ static void close_file(struct segment_pool *pool, struct segment_file *file)
 static int create(struct segment_pool *pool, struct segment_file *file)
 {
 	char path[PATH_MAX_BYTES];
+	uint64_t mark = dir_mark(pool->core);
 	int result = open_file(pool, file, IO_OPEN_CREATE);
 	if (result == 0)
 		result = write_zeros(pool, file, LOG_BLOCK, pool->segment_size - LOG_BLOCK);
 	if (result < 0)
 		return result;
 	snprintf(path, sizeof(path), "%s/log", pool->directory);
-	return dir_sync(pool->core, path);
+	return dir_sync(pool->core, path, mark);
 }
 
 /* A crash must not bring an old head back, nor an old frame behind half a new head. */

@@ -37,6 +37,7 @@ struct copy {
 	struct segment_info from, to;
 	int from_fd, fd;
 	uint8_t *buffer;
+	uint64_t mark; /* of the directory, before the copy is made */
 	uint64_t at;
 	uint32_t chain;
 	uint64_t durable_lsn; /* before all that is copied */
@@ -137,7 +138,7 @@ static int make_durable(struct copy *copy)
 	if (result == 0)
 		result = file_sync(copy->core, copy->fd);
 	snprintf(path, sizeof(path), "%s/log", copy->directory);
-	return result == 0 ? dir_sync(copy->core, path) : result;
+	return result == 0 ? dir_sync(copy->core, path, copy->mark) : result;
 }
 
 static int write_heads(struct copy *copy)
@@ -185,6 +186,7 @@ static void remove_segment(const struct copy *copy)
 static int make_segment(struct copy *copy, const struct tail *tail)
 {
 	int from_fd = open_segment(copy, &copy->from, 0);
+	copy->mark = dir_mark(copy->core);
 	int fd = from_fd < 0 ? from_fd : open_segment(copy, &copy->to, IO_OPEN_WRITE | IO_OPEN_CREATE);
 	int result = fd < 0 ? fd : 0;
 	if (result == 0) {

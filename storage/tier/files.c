@@ -204,21 +204,17 @@ void tier_learn_share(struct tier *tier, const struct tier_list *list)
 static int create(struct tier *tier, const char *path, uint32_t number)
 {
 	char folder[PATH_ROOM];
+	uint64_t mark = dir_mark(tier->core);
 	snprintf(folder, sizeof(folder), "%s/tier", tier->directory);
-	int result = dir_make(tier->core, folder);
-	if (result < 0 && result != -EEXIST)
-		return result;
 	int fd = file_open(tier->core, path, IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_DIRECT, 0600);
 	if (fd < 0)
 		return fd;
 	uint8_t *head = file_buffer_new(TIER_BLOCK);
 	tier_head_write(number, head);
-	result = file_write(tier->core, fd, head, TIER_BLOCK, 0, IO_WRITE_DURABLE);
+	int result = file_write(tier->core, fd, head, TIER_BLOCK, 0, IO_WRITE_DURABLE);
 	file_buffer_free(head);
 	if (result == 0)
-		result = dir_sync(tier->core, folder);
-	if (result == 0)
-		result = dir_sync(tier->core, tier->directory);
+		result = dir_sync(tier->core, folder, mark);
 	if (result == 0)
 		return fd;
 	file_close(tier->core, fd);

@@ -1,5 +1,7 @@
 #include "tests/sim/config.h"
 
+#include <string.h>
+
 /* Its own generator: the world's begins where this one has nothing to say any more. */
 static uint64_t draw(uint64_t *state)
 {
@@ -153,6 +155,26 @@ static void draw_durable_mix(uint64_t *s, struct config *c)
 		c->mix[kind] = kind <= MIX_WRITE || one_in(s, 2) ? usual[kind] * PICK(s, 1, 1, 4) : 0;
 }
 
+/* Reads and copies, over shards, of what others have just written and the disk has not: two or three keys, a slow
+ * disk, and clients that do not wait. */
+static void hurry(uint64_t *s, struct config *c)
+{
+	memset(c->mix, 0, sizeof(c->mix));
+	c->mix[MIX_WRITE] = 40;
+	c->mix[MIX_READ] = PICK(s, 10, 40);
+	c->mix[MIX_MOVE] = PICK(s, 10, 60);
+	c->n_cores = (uint16_t)PICK(s, 2, 3, 4);
+	c->n_clients = (uint16_t)PICK(s, 2, 3);
+	c->n_keys = (uint16_t)between(s, 2, 4);
+	c->tagged = false;
+	c->pipeline = between(s, 2, 4);
+	c->n_operations = PICK(s, 10, 20);
+	c->think_ns = 0;
+	c->disk_delay_ns = PICK(s, 1000000, 5000000);
+	c->durability = 0;
+	c->n_lives = 20;
+}
+
 const char *const trouble_names[TROUBLES] = {"none", "slow", "fails", "full", "lies", "flips"};
 
 /* What may be lost without any trouble would hide what it does. */
@@ -196,6 +218,8 @@ struct config config_draw_durable(uint64_t seed)
 	c.image_growth = PICK(s, 1, 1, 2);
 	c.durability = (int)PICK(s, 0, 0, 0, 0, 0, 0, 0, 1, 2);
 	c.n_lives = PICK(s, 2, 6, 12, 20);
+	if (one_in(s, 4))
+		hurry(s, &c);
 	config_make_trouble(&c, (enum disk_trouble)PICK(s, 0, 0, 0, 0, TROUBLE_SLOW, TROUBLE_FAILS, TROUBLE_FAILS,
 	                                                TROUBLE_FULL, TROUBLE_LIES, TROUBLE_FLIPS));
 	if (one_in(s, 3))

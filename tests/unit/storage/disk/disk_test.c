@@ -665,7 +665,7 @@ static void on_back_end(enum io_choice choice)
 	tell_for_real(choice, tell_real, NULL);
 	for (size_t i = 0; i < array_len(files); i++)
 		cr_assert_eq(unlink(files[i]), 0);
-	cr_assert_eq(rmdir("data/log") | rmdir("data/image") | rmdir("data"), 0);
+	cr_assert_eq(rmdir("data/log") | rmdir("data/image") | rmdir("data/tier") | rmdir("data"), 0);
 	cr_assert_eq(chdir(".."), 0);
 	cr_assert_eq(rmdir(folder), 0);
 }

@@ -797,7 +797,7 @@ static void tell_attempt(struct core *core, void *arg)
 	struct attempt *a = arg;
 	struct world *w = world_new(core, a->seed);
 	make_folders(core);
-	cr_assert_eq(dir_sync(core, "data") | dir_sync(core, "."), 0);
+	cr_assert_eq(dir_sync(core, "data", dir_mark(core)) | dir_sync(core, ".", dir_mark(core)), 0);
 	w->changes = 5;
 	w->huge = 3;
 	change_some(w, RARE(1500, 60));

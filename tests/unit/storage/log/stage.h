@@ -111,8 +111,8 @@ static inline void make_directory(struct stage *s, void *arg)
 {
 	check_eq(dir_make(s->core, "data"), 0);
 	check_eq(dir_make(s->core, "data/log"), 0);
-	check_eq(dir_sync(s->core, "data"), 0);
-	check_eq(dir_sync(s->core, "."), 0);
+	check_eq(dir_sync(s->core, "data", dir_mark(s->core)), 0);
+	check_eq(dir_sync(s->core, ".", dir_mark(s->core)), 0);
 }
 
 static inline struct log_start start_of(uint64_t segment_size)
