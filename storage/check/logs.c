@@ -108,10 +108,17 @@ static void look_at_records(struct log_look *look, struct log_reader *reader)
 
 /* ---- logs ---------------------------------------------------------------------------------- */
 
-/* The partitions that were imaged beside this log say how far it went at least. */
+/* The manifest and the partitions that were imaged beside this log say how far it went at least. */
 static void judge_end(const struct log_look *look, uint64_t next_lsn)
 {
 	const struct manifest *manifest = look->subject->manifest;
+	const struct manifest_log *log = &look->files->log;
+	if (log->durable_lsn >= next_lsn) {
+		fault(&look->subject->faults,
+		      "log %" PRIu32 ": ends before LSN %" PRIu64 ", but was durable up to LSN %" PRIu64, log->id,
+		      next_lsn, log->durable_lsn);
+		return;
+	}
 	for (uint32_t p = 0; p < PARTITIONS_ALL; p++)
 		for (uint32_t i = 0; i < manifest->partitions[p].n_ranges; i++) {
 			const struct manifest_range *range = &manifest->partitions[p].ranges[i];

@@ -39,6 +39,8 @@ struct manifest_log {
 	uint32_t id;
 	uint32_t era;
 	uint16_t core; /* that writes it, if its era is the last */
+	/* It was seen to be durable up to here: where it ends before, something is lost. 0: nobody has looked. */
+	uint64_t durable_lsn;
 };
 
 /* Replay a partition's records of log `log` from `from_lsn` on. */
@@ -83,6 +85,8 @@ int manifest_store(struct core *core, const char *directory, const struct superb
                    struct manifest *manifest) must_check;
 
 const struct manifest_log *manifest_find_log(const struct manifest *manifest, uint32_t id);
+/* Notes it; false: it was known already. */
+bool manifest_saw_durable(struct manifest *manifest, uint32_t log, uint64_t lsn);
 
 /* Drops logs that no partition needs: those of an era go together, since one may hold the
  * decisions of another. How many went. */

@@ -178,6 +178,7 @@ void manifest_encode(const struct superblock *superblock, const struct manifest 
 		put(&at, manifest->logs[i].id, 4);
 		put(&at, manifest->logs[i].era, 4);
 		put(&at, manifest->logs[i].core, 2);
+		put(&at, manifest->logs[i].durable_lsn, 8);
 	}
 	for (const struct manifest_partition *p = manifest->partitions; p < manifest->partitions + PARTITIONS_ALL;
 	     p++) {
@@ -229,6 +230,7 @@ static const char *get_manifest(struct source *source, struct manifest *out)
 		out->logs[i].id = (uint32_t)get(source, 4);
 		out->logs[i].era = (uint32_t)get(source, 4);
 		out->logs[i].core = (uint16_t)get(source, 2);
+		out->logs[i].durable_lsn = get(source, 8);
 	}
 	for (uint32_t i = 0; i < PARTITIONS_ALL; i++)
 		if (!get_partition(source, &out->partitions[i]))

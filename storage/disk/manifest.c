@@ -197,6 +197,16 @@ const struct manifest_log *manifest_find_log(const struct manifest *manifest, ui
 	return NULL;
 }
 
+bool manifest_saw_durable(struct manifest *manifest, uint32_t log, uint64_t lsn)
+{
+	for (uint32_t i = 0; i < manifest->n_logs; i++)
+		if (manifest->logs[i].id == log && manifest->logs[i].durable_lsn < lsn) {
+			manifest->logs[i].durable_lsn = lsn;
+			return true;
+		}
+	return false;
+}
+
 uint64_t manifest_needs_from(const struct manifest *manifest, uint32_t log)
 {
 	uint64_t from_lsn = UINT64_MAX;

@@ -971,7 +971,7 @@ static void wait_until_settled(struct log *log)
 	fiber_wait(log->core);
 }
 
-void log_close(struct log *log)
+uint64_t log_close(struct log *log)
 {
 	log->closing = log->pool.closing = true;
 	wait_until_settled(log);
@@ -986,7 +986,9 @@ void log_close(struct log *log)
 	}
 	run_waiters(log);
 	stop_pool(log);
+	uint64_t durable_lsn = log->durable_lsn;
 	log_free(log);
+	return durable_lsn;
 }
 
 void log_abandon(struct log *log)

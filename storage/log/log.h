@@ -62,8 +62,8 @@ struct log_start {
  * made ready in the background once something is written. NULL with -errno in *error. */
 struct log *log_open(struct core *core, const struct log_start *start, int *error) must_check;
 
-/* Fiber code. Writes what is left and the closing frame, waits for it, frees. */
-void log_close(struct log *log);
+/* Fiber code. Writes what is left and the closing frame, waits for it, frees. The last LSN that is durable. */
+uint64_t log_close(struct log *log);
 
 /* Frees without writing: for a shard that has stopped. */
 void log_abandon(struct log *log);

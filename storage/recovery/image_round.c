@@ -54,7 +54,8 @@ struct image_part {
 	struct image_made made[GROUP_MAX];
 	uint16_t n_made;
 	struct manifest_change change; /* of these */
-	uint64_t forget_lsn;           /* what the change allows */
+	uint64_t durable_lsn;          /* of the log, before it */
+	uint64_t forget_lsn;           /* what it allows */
 	struct fiber *fiber;
 	int error;
 	bool had_reserve; /* for these: there is no more */
@@ -244,6 +245,7 @@ static void put_into_manifest(struct manifest *manifest, const struct manifest_c
 {
 	struct image_part *part = container_of(change, struct image_part, change);
 	uint32_t log = own_log(manifest, part->core->id);
+	(void)manifest_saw_durable(manifest, log, part->durable_lsn);
 	for (uint16_t i = 0; i < part->n_made; i++) {
 		struct image_made *made = &part->made[i];
 		struct manifest_partition *partition = &manifest->partitions[made->partition];
@@ -284,6 +286,7 @@ static int make_count(struct image_part *part)
 {
 	mark_empty_log(part);
 	part->fiber = fiber_self(part->core);
+	part->durable_lsn = log_durable(part->store->cores[part->core->id].log);
 	part->change = (struct manifest_change){.apply = put_into_manifest, .answered = part_answered};
 	manifest_ask(part->core, part->store, &part->change);
 	fiber_wait(part->core);

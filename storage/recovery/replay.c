@@ -293,10 +293,11 @@ static void read_run(struct replay *replay, uint32_t from, uint32_t to)
 	log_reader_free(reader);
 }
 
-/* An image counts only once the log is durable up to where it was written: what is shorter now was longer. */
+/* An image counts only once the log is durable up to where it was written, and the manifest says how far it was seen
+ * to be: what is shorter now was longer. */
 static void judge_end(struct replay *replay)
 {
-	uint64_t needed = 0;
+	uint64_t needed = replay->files->log.durable_lsn + 1;
 	for (uint32_t p = 0; p < PARTITIONS_ALL; p++) {
 		uint64_t from = replay->partitions[p].from_lsn;
 		if (from != UINT64_MAX && from > needed)

@@ -58,9 +58,10 @@ static void say_change(const struct store *store, enum log_kept before, enum log
 	if (now == LOG_KEPT_ALL && before > LOG_KEPT_ALL)
 		log_notice("there is room again on the disk of %s", store->directory);
 	else if (now > LOG_KEPT_ALL && before <= LOG_KEPT_ALL)
-		log_warning("the disk of %s is full: keys can be read and deleted, other writes are refused until %" PRIu64
-		            " MB are free; FLUSHALL and FLUSHDB make room as well",
-		            store->directory, ((reserve->wanted - reserve->bytes) >> 20) + 1);
+		log_warning(
+		        "the disk of %s is full: keys can be read and deleted, other writes are refused until %" PRIu64
+		        " MB are free; FLUSHALL and FLUSHDB make room as well",
+		        store->directory, ((reserve->wanted - reserve->bytes) >> 20) + 1);
 }
 
 static void tell_cores(struct core *core, struct store *store)
@@ -68,8 +69,8 @@ static void tell_cores(struct core *core, struct store *store)
 	struct reserve *reserve = &store->reserve;
 	enum log_kept before = reserve->kept;
 	enum log_kept now = reserve->bytes >= reserve->wanted ? LOG_KEPT_ALL
-	                    : reserve->bytes > 0             ? LOG_KEPT_SHORT
-	                                                     : LOG_KEPT_GIVEN;
+	                    : reserve->bytes > 0              ? LOG_KEPT_SHORT
+	                                                      : LOG_KEPT_GIVEN;
 	if (now == before)
 		return;
 	tell(reserve->kept, now);
@@ -83,13 +84,15 @@ static void tell_cores(struct core *core, struct store *store)
 static int remove_file(struct core *core, struct store *store)
 {
 	char path[PATH_ROOM];
+	uint64_t mark = dir_mark(core);
 	path_of(store, path);
 	int result = file_remove(core, path);
 	store->reserve.bytes = 0;
-	return result == 0 || result == -ENOENT ? dir_sync(core, store->directory) : result;
+	return result == 0 || result == -ENOENT ? dir_sync(core, store->directory, mark) : result;
 }
 
-static int reserve_open_file(struct core *core, struct store *store, int fd)
+/* `mark`: of the directory, before the file was made. */
+static int reserve_open_file(struct core *core, struct store *store, int fd, uint64_t mark)
 {
 	struct reserve *reserve = &store->reserve;
 	int result = file_reserve(core, fd, reserve->wanted);
@@ -97,18 +100,19 @@ static int reserve_open_file(struct core *core, struct store *store, int fd)
 	reserve->bytes = size > 0 ? (uint64_t)size : 0;
 	if (result == 0)
 		result = file_sync(core, fd);
-	return result == 0 ? dir_sync(core, store->directory) : result;
+	return result == 0 ? dir_sync(core, store->directory, mark) : result;
 }
 
 /* As large as it should be, or as the disk lets it. */
 static int grow_file(struct core *core, struct store *store)
 {
 	char path[PATH_ROOM];
+	uint64_t mark = dir_mark(core);
 	path_of(store, path);
 	int fd = file_open(core, path, IO_OPEN_WRITE | IO_OPEN_CREATE, 0600);
 	if (fd < 0)
 		return fd;
-	int result = reserve_open_file(core, store, fd);
+	int result = reserve_open_file(core, store, fd, mark);
 	file_close(core, fd);
 	return result;
 }
@@ -124,8 +128,8 @@ static void resize(struct core *core, struct store *store)
 	if (result < 0 && result != -ENOSPC && result != -EDQUOT && result != reserve->error)
 		log_warning("no room can be kept in %s/reserve: %s", store->directory, strerror(-result));
 	reserve->error = result;
-	/* Where files cannot be given room without being written, or cannot be made for another reason, there is none to
-	 * wait for. */
+	/* Where files cannot be given room without being written, or cannot be made for another reason, there is none
+	 * to wait for. */
 	if (result < 0 && result != -ENOSPC && result != -EDQUOT)
 		reserve->bytes = reserve->wanted;
 	tell_cores(core, store);

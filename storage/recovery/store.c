@@ -596,7 +596,24 @@ static void close_core(struct core *core, void *arg)
 	if (log_failed(own->log))
 		log_abandon(take(own->log));
 	else
-		log_close(take(own->log));
+		own->closed_lsn = log_close(take(own->log));
+}
+
+/* How far each log goes, for the next start to find: nothing in a log itself says what came last. */
+static void say_ends(struct core *core, struct store *store)
+{
+	struct manifest *next = memory_alloc(sizeof(*next));
+	struct log_files *files;
+	bool is_news = false;
+	*next = *store->manifest;
+	for (uint16_t id = 0; id < store->n_cores; id++)
+		if (store->cores[id].closed_lsn > 0)
+			is_news |= manifest_saw_durable(next, log_of_core(store, id, &files), store->cores[id].closed_lsn);
+	int result = is_news ? manifest_store(core, store->directory, &store->superblock, next) : 0;
+	memory_free(next);
+	if (result < 0)
+		log_warning("the manifest of %s does not say how far the logs go: %s", store->directory,
+		            strerror(-result));
 }
 
 void store_close(struct core *core, struct store *store)
@@ -605,6 +622,7 @@ void store_close(struct core *core, struct store *store)
 	round_wait_for_end(core, store);
 	crew_run(core, close_core, store);
 	round_wait_for_end(core, store);
+	say_ends(core, store);
 }
 
 static void abandon_core(struct store_core *own)

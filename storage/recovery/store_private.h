@@ -35,9 +35,10 @@ struct store_core {
 	struct manifest_change begun;
 	uint64_t logged_before;   /* bytes of records that the images of its partitions may lack: found at the start, */
 	uint64_t logged_at_image; /* and log_counters() when the last images were begun */
-	bool is_begun;    /* the manifest knows that the log has a record */
-	bool tells_begun; /* it is being told */
-	int error;        /* of log_open() */
+	bool is_begun;            /* the manifest knows that the log has a record */
+	bool tells_begun;         /* it is being told */
+	int error;                /* of log_open() */
+	uint64_t closed_lsn;      /* how far the log was durable when it was closed */
 	/* Others may read: */
 	uint64_t log_bytes;
 	uint64_t changes_at_image; /* of the shard, when the last images were begun */
@@ -69,8 +70,8 @@ struct image_round {
 struct reserve {
 	struct log_room_giver giver;
 	uint64_t bytes, wanted;
-	bool busy; /* a fiber works on it */
-	int error; /* the last, -errno */
+	bool busy;          /* a fiber works on it */
+	int error;          /* the last, -errno */
 	enum log_kept kept; /* others may read it */
 };
 

@@ -45,7 +45,8 @@ static void make_manifest(struct manifest *m, uint32_t n_logs, uint64_t salt)
 	m->n_cores = 4;
 	m->n_logs = n_logs;
 	for (uint32_t i = 0; i < n_logs; i++)
-		m->logs[i] = (struct manifest_log){.id = 1000 + i, .era = i / 4, .core = (uint16_t)(i % 4)};
+		m->logs[i] = (struct manifest_log){
+		        .id = 1000 + i, .era = i / 4, .core = (uint16_t)(i % 4), .durable_lsn = 7ull * i << 30};
 	for (uint32_t p = 0; p < PARTITIONS_ALL; p++) {
 		struct manifest_partition *partition = &m->partitions[p];
 		partition->image = (p * 7 + salt) % 500;
