@@ -87,7 +87,7 @@ enum {
 };
 
 enum {
-	IO_WRITE_DURABLE = 1, /* done only when the device has it (RWF_DSYNC) */
+	IO_WRITE_DURABLE = 1, /* done only when the device has it */
 };
 
 /* ---- the back end --------------------------------------------------------------- */
