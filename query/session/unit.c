@@ -152,6 +152,11 @@ static uint64_t do_log(struct core *there, struct step *step, struct unit_part *
 	return later(lsn, part->rests_on);
 }
 
+static uint64_t do_rest(struct core *there, struct step *step, struct unit_part *part)
+{
+	return changes_any(&part->changes) ? 0 : part->rests_on;
+}
+
 /* What was only read must be durable before the commit record, too. */
 static uint64_t do_prepare(struct core *there, struct step *step, struct unit_part *part)
 {
@@ -206,12 +211,34 @@ static bool decide(struct unit *unit, const struct tx_id *tx)
 	return decided;
 }
 
+/* Some shard was only read from, and has something that is not durable. */
+static bool rests_elsewhere(const struct unit *unit)
+{
+	for (uint16_t i = 0; i < unit->core->n_cores; i++)
+		if (unit->parts[i] && !changes_any(&unit->parts[i]->changes) && unit->parts[i]->rests_on > 0)
+			return true;
+	return false;
+}
+
+/* One log: no record of what was read elsewhere may be durable before that is, or a crash would keep a copy of what it
+ * loses. */
+static enum err commit_alone(struct unit *unit, uint32_t n_changed)
+{
+	bool rested = n_changed == 0 || !rests_elsewhere(unit) || on_each(unit, NULL, true, do_rest);
+	if (rested && on_each(unit, NULL, unit->waits, do_log))
+		return OK;
+	if (!rested)
+		(void)on_each(unit, NULL, false, do_stop);
+	return ERR_SHARD_STOPPED;
+}
+
 enum err unit_commit(struct unit *unit)
 {
 	if (!unit->core->shard->journal)
 		return OK;
-	if (changed_shards(unit) <= 1)
-		return on_each(unit, NULL, unit->waits, do_log) ? OK : ERR_SHARD_STOPPED;
+	uint32_t n_changed = changed_shards(unit);
+	if (n_changed <= 1)
+		return commit_alone(unit, n_changed);
 	struct tx_id tx = journal_next_tx(unit->core->shard->journal);
 	if (on_each(unit, &tx, true, do_prepare) && decide(unit, &tx)) {
 		(void)on_each(unit, NULL, false, do_release);
