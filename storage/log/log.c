@@ -19,6 +19,7 @@
 #include "storage/log/frame_private.h"
 #include "storage/log/reader.h"
 #include "storage/log/segment_private.h"
+#include "storage/log/waiters_private.h"
 
 #include <errno.h>
 
@@ -34,9 +35,9 @@ enum {
 	GATHER_NS = 10 * 1000 * 1000, /* that a frame may fill while nobody asks */
 	SYNC_NS = 1000 * 1000 * 1000,
 	IDLE_NS = 10 * 1000 * 1000,
-	FRAGMENT_MIN = 64, /* of a body: less is not worth a record */
-	FRAMES_KEPT = 4,   /* empty ones, for the next */
-	LINE = 64,         /* of a cache */
+	FRAGMENT_MIN = 64,         /* of a body: less is not worth a record */
+	FRAMES_KEPT = 4,           /* empty ones, for the next */
+	LINE = 64,                 /* of a cache */
 	ROOM_LAST = 2 * LOG_BLOCK, /* for a closing frame, and the outcome of a transaction */
 };
 
@@ -78,8 +79,7 @@ struct log {
 	uint64_t written_lsn, durable_lsn;
 	uint64_t attested_lsn; /* of which the last written frame says that it is durable */
 	uint64_t backlog;      /* bytes in frames that are shut */
-	struct link waiters;   /* by LSN */
-	uint32_t n_waiting;
+	struct waiters waiters;
 	int failed; /* errno */
 
 	struct io_op op;
@@ -304,18 +304,12 @@ uint64_t log_backlog(const struct log *log)
 
 /* ---- waiting ----------------------------------------------------------------------------------- */
 
-static struct log_waiter *waiter_of(struct link *link) { return container_of(link, struct log_waiter, link); }
-
 bool log_wait(struct log *log, struct log_waiter *waiter)
 {
 	if (waiter->lsn <= log->durable_lsn)
 		return true;
 	log->counters.waits++;
-	struct link *at = &log->waiters;
-	while (at->prev != &log->waiters && waiter_of(at->prev)->lsn > waiter->lsn)
-		at = at->prev;
-	list_insert_before(at, &waiter->link);
-	log->n_waiting++;
+	waiters_add(&log->waiters, waiter);
 	return false;
 }
 
@@ -323,12 +317,10 @@ bool log_wait(struct log *log, struct log_waiter *waiter)
 static uint32_t run_waiters(struct log *log)
 {
 	uint32_t n = 0;
-	for (; !list_empty(&log->waiters); n++) {
-		struct log_waiter *first = waiter_of(log->waiters.next);
+	for (struct log_waiter *first; (first = waiters_first(&log->waiters)); n++) {
 		if (first->lsn > log->durable_lsn && !log->failed)
 			break;
-		list_remove(&first->link);
-		log->n_waiting--;
+		waiters_take(&log->waiters);
 		first->run(log, first);
 	}
 	return n;
@@ -436,7 +428,8 @@ static bool is_tight(const struct log *log) { return log->room_kept >= LOG_KEPT_
 /* Can files still be had, of what is kept or what was given of it? */
 static bool can_get_files(const struct log *log)
 {
-	return log->room_kept == LOG_KEPT_ALL || log->room_kept == LOG_KEPT_SHORT || (is_tight(log) && !log->pool.error);
+	return log->room_kept == LOG_KEPT_ALL || log->room_kept == LOG_KEPT_SHORT ||
+	       (is_tight(log) && !log->pool.error);
 }
 
 enum log_room log_room(const struct log *log)
@@ -559,10 +552,7 @@ static struct frame *next_frame(const struct log *log)
 	return list_empty(&log->queue) ? log->open : container_of(log->queue.next, struct frame, link);
 }
 
-static bool is_urgent(const struct log *log)
-{
-	return log->mode == LOG_ALWAYS || log->closing || !list_empty(&log->waiters);
-}
+static bool is_urgent(const struct log *log) { return log->mode == LOG_ALWAYS || log->closing || log->waiters.n > 0; }
 
 /* Is there a place for it? Takes the next segment's file if it begins one. */
 static bool find_place(struct log *log, const struct frame *frame)
@@ -666,7 +656,7 @@ static void note_time(struct log *log)
 static void hold_begin(struct log *log, uint32_t answered)
 {
 	struct hold *hold = &log->hold;
-	bool few = answered + log->n_waiting < 2 || answered * HOLD_LOOK_SHARE <= log->n_waiting;
+	bool few = answered + log->waiters.n < 2 || answered * HOLD_LOOK_SHARE <= log->waiters.n;
 	if (few || log->mode != LOG_ALWAYS || log->closing || hold->usual_ns < HOLD_LOOK_SHARE * HOLD_MIN_NS)
 		return;
 	if (hold->skipped > 0) {
@@ -675,7 +665,7 @@ static void hold_begin(struct log *log, uint32_t answered)
 	}
 	hold->from_ns = io_now_ns(log->core->io);
 	hold->answered = answered;
-	hold->asked = log->n_waiting;
+	hold->asked = log->waiters.n;
 }
 
 static void hold_end(struct hold *hold, bool in_vain)
@@ -691,8 +681,8 @@ static bool holds_back(struct log *log)
 	if (likely(hold->from_ns == 0))
 		return false;
 	uint64_t past_ns = io_now_ns(log->core->io) - hold->from_ns, look_ns = hold->usual_ns / HOLD_LOOK_SHARE;
-	uint32_t came = log->n_waiting > hold->asked ? log->n_waiting - hold->asked : 0;
-	bool pays = came * (hold->usual_ns + past_ns) >= log->n_waiting * past_ns;
+	uint32_t came = log->waiters.n > hold->asked ? log->waiters.n - hold->asked : 0;
+	bool pays = came * (hold->usual_ns + past_ns) >= log->waiters.n * past_ns;
 	bool over = past_ns >= hold->usual_ns / HOLD_SHARE || came >= hold->answered || !list_empty(&log->queue) ||
 	            log->closing;
 	if (over || (past_ns >= look_ns && !pays)) {
@@ -762,7 +752,7 @@ static bool sync_is_due(const struct log *log)
 		return log->sync_due || is_urgent(log);
 	if (next->at == SEGMENT_FRAMES_AT && write_is_due(log))
 		return true;
-	bool awaited = !list_empty(&log->waiters) && waiter_of(log->waiters.next)->lsn <= log->written_lsn;
+	bool awaited = log->waiters.n > 0 && waiters_first(&log->waiters)->lsn <= log->written_lsn;
 	return awaited || log->mode == LOG_ALWAYS || log->closing;
 }
 
@@ -876,7 +866,6 @@ static struct log *log_new(struct core *core, const struct log_start *start)
 	                    .hook.run = at_turn_end};
 	memcpy(log->directory_id, start->directory_id, sizeof(log->directory_id));
 	list_init(&log->queue);
-	list_init(&log->waiters);
 	list_init(&log->holds);
 	list_init(&log->kept);
 	segment_pool_init(&log->pool, core, start->directory, start->segment_size, start->next_number,

@@ -113,7 +113,7 @@ enum { LOG_BACKLOG_MAX = RARE(8 * 1024 * 1024, 16 * 1024) };
 /* Lies in its owner until `run` is called, once: `lsn` is durable, or the log has failed. Waiters run
  * in the order of their LSNs. */
 struct log_waiter {
-	struct link link;
+	struct log_waiter *next, *child; /* the log's */
 	uint64_t lsn;
 	void (*run)(struct log *log, struct log_waiter *waiter);
 };
