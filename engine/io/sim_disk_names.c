@@ -281,9 +281,9 @@ static int may_rename(const struct sim_disk *disk, const struct place *from, con
 		return -EINVAL; /* none ever comes to lie in itself, whatever a crash undoes */
 	if (!to->file)
 		return 0;
-	if (file_at(disk, to->file)->is_directory)
-		return directory ? -ENOTEMPTY : -EISDIR;
-	return directory ? -ENOTDIR : 0;
+	if (!file_at(disk, to->file)->is_directory)
+		return directory ? -ENOTDIR : 0;
+	return !directory ? -EISDIR : file_at(disk, to->file)->entries ? -ENOTEMPTY : 0;
 }
 
 int64_t names_rename(struct sim_disk *disk, const char *from, const char *to)

@@ -168,9 +168,14 @@ int superblock_create(struct core *core, const char *directory, const struct sup
 	char path[PATH_SIZE], path_new[PATH_SIZE];
 	int result = make_durable(core, directory);
 	uint64_t mark = dir_mark(core);
+	/* New ones in the place of any that is there: an attempt that failed may have left names that are not durable
+	 * and that no sync makes so. */
 	for (size_t i = 0; i < array_len(folders) && result == 0; i++) {
 		disk_path(path, "%s/%s", directory, folders[i]);
-		result = dir_make(core, path);
+		disk_path(path_new, "%s/%s.new", directory, folders[i]);
+		result = dir_make(core, path_new);
+		if (result == 0)
+			result = file_rename(core, path_new, path);
 	}
 	disk_path(path, "%s/superblock", directory);
 	disk_path(path_new, "%s/superblock.new", directory);

@@ -46,6 +46,14 @@ static struct store *store_new(struct core *core, const struct store_options *op
 	return store;
 }
 
+static int write_superblock(struct core *core, const struct store *store, char *why, size_t why_size)
+{
+	int result = superblock_create(core, store->directory, &store->superblock);
+	if (result < 0)
+		snprintf(why, why_size, "cannot make a data directory in %s: %s", store->directory, strerror(-result));
+	return result;
+}
+
 static int make_superblock(struct core *core, struct store *store, char *why, size_t why_size)
 {
 	struct superblock *superblock = &store->superblock;
@@ -53,10 +61,7 @@ static int make_superblock(struct core *core, struct store *store, char *why, si
 	        .format = DIRECTORY_FORMAT, .partitions = PARTITIONS, .made_us = io_wall_us(core->io)};
 	io_random(core->io, superblock->id, sizeof(superblock->id));
 	io_random(core->io, &superblock->hash_seed, sizeof(superblock->hash_seed));
-	int result = superblock_create(core, store->directory, superblock);
-	if (result < 0)
-		snprintf(why, why_size, "cannot make a data directory in %s: %s", store->directory, strerror(-result));
-	return result;
+	return write_superblock(core, store, why, why_size);
 }
 
 /* Generations begin where nobody could guess: bytes that a client stores never look like a frame of a later use of
@@ -69,24 +74,26 @@ static void first_manifest(struct core *core, struct manifest *manifest)
 	        .next_log = 1, .next_era = 1, .next_image = 1, .next_generation = (generation >> 16) + 1};
 }
 
-static int load_manifest(struct core *core, struct store *store, char *why, size_t why_size)
+/* Without a manifest the start that made the superblock came to no end: nobody knows whether it is durable, nor its
+ * name. It is made again, the same. */
+static int load_manifest(struct core *core, struct store *store, bool is_new, char *why, size_t why_size)
 {
 	int result = manifest_load(core, store->directory, &store->superblock, store->manifest, why, why_size);
-	if (result == -ENOENT) {
-		first_manifest(core, store->manifest);
-		return 0;
-	}
-	return result;
+	if (result != -ENOENT)
+		return result;
+	first_manifest(core, store->manifest);
+	return is_new ? 0 : write_superblock(core, store, why, why_size);
 }
 
 struct store *store_begin(struct core *core, const struct store_options *options, char *why, size_t why_size)
 {
 	struct store *store = store_new(core, options);
 	int result = superblock_load(core, store->directory, &store->superblock, why, why_size);
-	if (result == -ENOENT)
+	bool is_new = result == -ENOENT;
+	if (is_new)
 		result = make_superblock(core, store, why, why_size);
 	if (result == 0)
-		result = load_manifest(core, store, why, why_size);
+		result = load_manifest(core, store, is_new, why, why_size);
 	if (result == 0)
 		return store;
 	store_free(store);
