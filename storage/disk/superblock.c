@@ -181,9 +181,11 @@ int superblock_create(struct core *core, const char *directory, const struct sup
 	disk_path(path_new, "%s/superblock.new", directory);
 	if (result == 0)
 		result = write_copies(core, path_new, superblock);
+	/* Nothing is missing once it has its name. */
+	if (result == 0)
+		result = dir_sync(core, directory, mark);
 	if (result == 0)
 		result = file_rename(core, path_new, path);
-	/* Now the folders' names too. */
 	return result == 0 ? dir_sync(core, directory, mark) : result;
 }
 
