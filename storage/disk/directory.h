@@ -4,6 +4,7 @@
  *   manifest.0/1   which image and which logs each partition consists of; written in turn, two copies in each
  *   log/           segments of logs: storage/log
  *   image/         images of partitions: storage/image
+ *   reserve        blocks for when the disk is full, nothing in them: storage/recovery
  *   lock           held by the server that uses it
  *
  * Whatever is unknown here (format, feature bit, version) is refused with a message that says what

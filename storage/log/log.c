@@ -450,9 +450,11 @@ void log_set_kept(struct log *log, enum log_kept kept)
 	log->room_kept = kept;
 	log->pool.thrifty = is_tight(log);
 	log->asked_for_room = kept == LOG_KEPT_GIVEN;
-	if (comes && log->pool.error)
+	if (comes && (log->pool.error || log->pool.running))
 		segment_pool_try_again(&log->pool);
 }
+
+bool log_makes_files(const struct log *log) { return log->pool.running && !log->pool.error; }
 
 /* The disk is full, and little is left: what is kept for that day is needed now. */
 static void ask_for_room(struct log *log)
@@ -570,6 +572,8 @@ static bool find_place(struct log *log, const struct frame *frame)
 	                                  .first_lsn = frame->first_lsn,
 	                                  .own = true});
 	reclaim(log);
+	if (log->giver)
+		log->giver->grew(log->core, log->giver);
 	return true;
 }
 

@@ -36,6 +36,8 @@ struct log_room_giver {
 	bool (*give)(struct core *core, struct log_room_giver *giver);
 	/* The same, begun and not waited for; log_set_kept() tells then. */
 	void (*ask)(struct core *core, struct log_room_giver *giver);
+	/* A log of this core has begun a segment: time to look whether enough is kept. */
+	void (*grew)(struct core *core, struct log_room_giver *giver);
 };
 
 enum log_mode { LOG_ALWAYS, LOG_EVERYSEC, LOG_NO };
@@ -102,6 +104,7 @@ enum log_kept {
 	LOG_KEPT_GIVEN, /* the same, and what there was is free now */
 };
 void log_set_kept(struct log *log, enum log_kept kept);
+bool log_makes_files(const struct log *log); /* just now, for a full disk or before */
 
 /* Bytes appended that are not written yet. Past LOG_BACKLOG_MAX whoever appends waits as in
  * LOG_ALWAYS, whatever the mode: a log must not outgrow memory. */

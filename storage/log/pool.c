@@ -226,12 +226,14 @@ static void failed_to_make(struct segment_pool *pool, int error)
 		log_warning("no room can be made for the log in %s: %s; tried again every second", pool->directory,
 		            strerror(-error));
 	pool->error = -error;
-	timer_start(&pool->core->timers, &pool->retry, pool->core->now_ns + RETRY_NS);
+	if (!timer_started(&pool->retry))
+		timer_start(&pool->core->timers, &pool->retry, pool->core->now_ns + RETRY_NS);
 }
 
 static void one_step(struct segment_pool *pool)
 {
 	int result = 0;
+	pool->tries_again = false;
 	struct segment_file *file = may_make(pool) ? unfilled(pool) : NULL;
 	if (file && file == pool->active)
 		result = fill(pool, file, pool->segment_size);
@@ -245,7 +247,7 @@ static void one_step(struct segment_pool *pool)
 		result = fill(pool, file, pool->segment_size);
 	else
 		result = make_new(pool);
-	if (result < 0)
+	if (result < 0 && !pool->tries_again)
 		failed_to_make(pool, result);
 	else if (pool->error && !lacks_files(pool))
 		pool->error = 0;
@@ -280,6 +282,7 @@ void segment_pool_try_again(struct segment_pool *pool)
 {
 	timer_stop(&pool->core->timers, &pool->retry);
 	pool->error = 0;
+	pool->tries_again = pool->running;
 	segment_pool_work(pool);
 }
 

@@ -48,7 +48,8 @@ enum log_read log_reader_next(struct log_reader *reader, const struct record **r
 const struct log_end *log_reader_end(const struct log_reader *reader);
 const char *log_reader_why(const struct log_reader *reader); /* file, offset, what is wrong, what is lost */
 
-/* Goes on past corruption, at the next frame that is sound: for salvage. False: there is none. */
+/* Goes on past corruption, at the next frame that is sound: for salvage. False: there is none. The group that the
+ * damage cuts into is dropped whole, and so is the first one behind it: it may have begun where the damage is. */
 bool log_reader_skip(struct log_reader *reader);
 
 /* The place of the last given frame, for listings: file number, offset, its header. NULL: none was given. */

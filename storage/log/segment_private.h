@@ -48,6 +48,7 @@ struct segment_pool {
 	size_t zeros_size;
 	bool hungry;                                /* the log has a frame, and no place for it */
 	bool thrifty;                               /* one file ready is enough */
+	bool tries_again;                           /* room came while a step was under way */
 	bool closing;                               /* nothing more is done but for a log that is hungry */
 	bool stopping;                              /* it is to end */
 	int error;                                  /* errno: too few files are ready, and no more can be made */

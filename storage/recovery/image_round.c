@@ -365,7 +365,7 @@ static bool takes_reserve(struct image_part *part)
 	if (part->had_reserve)
 		return false;
 	part->had_reserve = true;
-	(void)reserve_give(part->core, part->store);
+	reserve_give_to_images(part->core, part->store);
 	return true;
 }
 
@@ -515,7 +515,7 @@ static void round_end(void *arg)
 	if (round->error == 0)
 		tiers_remove_files(core, store);
 	note_end(core, store);
-	tell(round->again_ns, core->now_ns + wait_after_failure_ns);
+	tell(round->again_ns, core->now_ns + (round->error ? wait_after_failure_ns : LOOK_NS));
 	round->running = false;
 	reserve_tend(core, store);
 	tell(store->image_running, false);
@@ -526,13 +526,13 @@ static void round_end(void *arg)
 
 void round_may_have_ended(struct core *core, struct store *store)
 {
-	if (store->closer && !store->round.running && !store->changing && !store->reserve.busy)
+	if (store->closer && !store->round.running && !store->changing && !store->reserve.n_workers)
 		fiber_wake(core, take(store->closer));
 }
 
 void round_wait_for_end(struct core *core, struct store *store)
 {
-	while (store->round.running || store->changing || store->reserve.busy) {
+	while (store->round.running || store->changing || store->reserve.n_workers) {
 		store->closer = fiber_self(core);
 		fiber_wait(core);
 	}

@@ -2,7 +2,7 @@
  *
  *   kept --a start, an image or what frees room finds none: the file goes--> given --there is room again--> kept
  *
- * It has room for a file of each log and for what new images would take more than those that they replace:
+ * It has room for files of each log and for what new images would take more than those that they replace:
  * so images can always be written, and let go of the logs that fill the disk. As long as it is short of that, nothing
  * may grow. Core 0 owns it.
  */
@@ -20,7 +20,8 @@
 
 enum {
 	PATH_ROOM = 4096,
-	SPARE_FILES = 2, /* besides one for each log */
+	LOG_FILES = 2,   /* of each log: one for deletions, one that is written while more room is being kept */
+	SPARE_FILES = 2, /* besides: for images */
 	STEP_FILES = 4,  /* it grows by these at once */
 	WAIT_NS = 1000 * 1000,
 };
@@ -32,7 +33,7 @@ static void path_of(const struct store *store, char out[PATH_ROOM])
 
 static uint64_t least_bytes(const struct store *store)
 {
-	return (store->n_cores + SPARE_FILES) * store->options.segment_size;
+	return (store->n_cores * LOG_FILES + SPARE_FILES) * store->options.segment_size;
 }
 
 static uint64_t wanted_bytes(const struct store *store)
@@ -137,6 +138,7 @@ static void resize(struct core *core, struct store *store)
 
 static void begin_work(struct core *core, struct store *store)
 {
+	store->reserve.n_workers++;
 	while (store->reserve.busy)
 		fiber_sleep(core, WAIT_NS);
 	store->reserve.busy = true;
@@ -145,6 +147,7 @@ static void begin_work(struct core *core, struct store *store)
 static void end_work(struct core *core, struct store *store)
 {
 	store->reserve.busy = false;
+	store->reserve.n_workers--;
 	round_may_have_ended(core, store);
 }
 
@@ -174,9 +177,34 @@ bool reserve_give(struct core *core, struct store *store)
 	return giving.given;
 }
 
+static void wait_for_files(struct core *core, void *arg)
+{
+	const struct store *store = arg;
+	const struct log *log = store->cores[core->id].log;
+	while (log_makes_files(log) && !told(store->closing))
+		fiber_sleep(core, WAIT_NS);
+}
+
+void reserve_give_to_images(struct core *core, struct store *store)
+{
+	(void)reserve_give(core, store);
+	crew_run(core, wait_for_files, store);
+}
+
 static bool give(struct core *core, struct log_room_giver *giver)
 {
 	return reserve_give(core, container_of(giver, struct store, reserve.giver));
+}
+
+static void tend_asked(struct core *core, struct message *message) { reserve_tend(core, message->args[0].ptr); }
+
+static void grew(struct core *core, struct log_room_giver *giver)
+{
+	struct store *store = container_of(giver, struct store, reserve.giver);
+	if (told(store->closing))
+		return;
+	store_core_tell(&store->cores[core->id]);
+	core_post(core, 0, &(struct message){.run = tend_asked, .args[0].ptr = store});
 }
 
 static void give_unasked(void *arg)
@@ -195,11 +223,27 @@ static void ask(struct core *core, struct log_room_giver *giver)
 
 /* ---- keeping ----------------------------------------------------------------------------------- */
 
+/* Files that logs had ready and never used, mostly. */
+static void remove_spare(struct core *core, struct store *store)
+{
+	char path[PATH_ROOM];
+	for (uint32_t i = 0; i < store->survey.spare.n; i++) {
+		segment_path(store->directory, store->survey.spare.all[i].number, path, sizeof(path));
+		int result = file_remove(core, path);
+		if (result < 0 && result != -ENOENT)
+			log_warning("%s, which is not needed any more, cannot be removed: %s", path, strerror(-result));
+	}
+	segment_list_free(&store->survey.spare);
+}
+
 void reserve_open(struct core *core, struct store *store)
 {
 	struct reserve *reserve = &store->reserve;
-	reserve->giver = (struct log_room_giver){.give = give, .ask = ask};
+	reserve->giver = (struct log_room_giver){.give = give, .ask = ask, .grew = grew};
 	reserve->wanted = least_bytes(store);
+	int result = grow_file(core, store);
+	if (result == -ENOSPC || result == -EDQUOT)
+		remove_spare(core, store);
 	resize(core, store);
 }
 

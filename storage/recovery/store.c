@@ -435,8 +435,9 @@ static bool open_logs(struct core *core, struct store *store, uint64_t generatio
 	for (uint16_t id = 0; id < store->n_cores; id++) {
 		if (store->cores[id].log)
 			continue;
-		snprintf(why, why_size, "cannot begin a log in the data directory %s: %s", store->directory,
-		         strerror(-store->cores[id].error));
+		snprintf(why, why_size, "cannot begin a log in the data directory %s: %s%s", store->directory,
+		         strerror(-store->cores[id].error),
+		         store->cores[id].error == -ENOSPC ? "; a few MB must be freed on its disk" : "");
 		return false;
 	}
 	return true;
@@ -525,6 +526,8 @@ bool store_open(struct core *core, struct store *store, char *why, size_t why_si
 	clean_images(core, store);
 	drop_load(store);
 	tell(store->loading, false);
+	if (told(store->reserve.kept) > LOG_KEPT_ALL)
+		(void)store_image_start(core, store); /* the old logs take the room */
 	return true;
 }
 

@@ -70,8 +70,9 @@ struct image_round {
 struct reserve {
 	struct log_room_giver giver;
 	uint64_t bytes, wanted;
-	bool busy;          /* a fiber works on it */
-	int error;          /* the last, -errno */
+	bool busy;          /* a fiber works on it, */
+	uint32_t n_workers; /* of so many that want to */
+	int error; /* the last, -errno */
 	enum log_kept kept; /* others may read it */
 };
 
@@ -139,8 +140,11 @@ void reserve_open(struct core *core, struct store *store);
 /* Core 0, once in a while: makes it as large as it must be now. */
 void reserve_tend(struct core *core, struct store *store);
 
-/* Fiber code of any core: its room is free now, for images or logs. False: it had been given before. */
+/* Fiber code of any core: its room is free now, for logs. False: it had been given before. */
 bool reserve_give(struct core *core, struct store *store);
+
+/* The same for images: once the logs have taken their part of it. */
+void reserve_give_to_images(struct core *core, struct store *store);
 
 /* ---- cold_files.c ------------------------------------------------------------------------ */
 
