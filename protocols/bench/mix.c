@@ -134,14 +134,30 @@ bool key_size_suffices(uint32_t key_size, uint64_t n_keys)
 static void say_key(struct speaker *speaker, const char *prefix, uint64_t number, struct buf *out)
 {
 	size_t front = prefix_size(speaker->key_size);
+	speaker->last_key = number;
 	memcpy(speaker->key, prefix, front);
 	for (size_t at = speaker->key_size; at > front; number /= 10)
 		speaker->key[--at] = (uint8_t)('0' + number % 10);
 	say_word(out, slice_of(speaker->key, speaker->key_size));
 }
 
+void speaker_value_of(struct speaker *speaker, uint64_t key, struct buf *out)
+{
+	enum { DIGITS = 16 };
+	struct random random = {key};
+	const uint8_t *from = speaker->noise + random_below(&random, SPEAKER_NOISE_SIZE);
+	say_word(out, slice_of(from, speaker->value_size));
+	uint8_t *value = out->ptr + out->len - strlen("\r\n") - speaker->value_size;
+	for (size_t at = speaker->value_size < DIGITS ? speaker->value_size : DIGITS; at-- > 0; key /= 16)
+		value[at] = (uint8_t) "0123456789abcdef"[key % 16];
+}
+
 static void say_value(struct speaker *speaker, struct buf *out)
 {
+	if (speaker->is_keyed) {
+		speaker_value_of(speaker, speaker->last_key, out);
+		return;
+	}
 	const uint8_t *from = speaker->noise + random_below(&speaker->random, SPEAKER_NOISE_SIZE);
 	say_word(out, slice_of(from, speaker->value_size));
 }
@@ -180,6 +196,7 @@ void mix_say(const struct mix *mix, struct speaker *speaker, struct buf *out)
 {
 	const struct operation *operation = mix->n == 1 ? mix->parts[0].operation : pick(mix, &speaker->random);
 	uint64_t times = operation->repeated ? operation->repeated : 1, n = 0;
+	speaker->last = operation;
 	while (n < MIX_WORDS_MAX && operation->words[n])
 		n++;
 	say_array(out, 1 + times * (n - 1));

@@ -46,6 +46,10 @@ struct speaker {
 	uint32_t key_size, value_size;
 	const uint8_t *noise; /* SPEAKER_NOISE_SIZE letters more than value_size; borrowed */
 	uint8_t key[KEY_SIZE_MAX];
+	bool is_keyed; /* a value is a function of its key, not of chance */
+	/* What was said last: */
+	const struct operation *last;
+	uint64_t last_key;
 };
 
 enum { SPEAKER_NOISE_SIZE = 4096 };
@@ -55,6 +59,9 @@ uint8_t *speaker_noise_new(uint32_t value_size, uint64_t seed);
 
 /* Appends one request of the mix, encoded. */
 void mix_say(const struct mix *mix, struct speaker *speaker, struct buf *out);
+
+/* Appends the value of key number `key` as a word, if values are functions of keys: its number, then letters. */
+void speaker_value_of(struct speaker *speaker, uint64_t key, struct buf *out);
 
 /* Appends the request that fills `key`; lives `ttl_s` seconds if that is not 0. */
 void speaker_fill(struct speaker *speaker, uint64_t key, uint64_t ttl_s, struct buf *out);

@@ -3,6 +3,7 @@
 #include "engine/base/number.h"
 #include "engine/core/core.h"
 #include "engine/io/io.h"
+#include "protocols/bench/verify.h"
 
 #include <stdio.h>
 
@@ -50,6 +51,8 @@ static const struct flag flags[] = {
         FLAG("rate", REAL, rate, 0, 1e9, "0", "requests a second, sent whatever the server does; 0: closed loop"),
         FLAG("prepare", NUMBER, prepare, 1, 1e9, "1000000", "requests encoded beforehand, then repeated"),
         FLAG("seed", NUMBER, seed, 0, 1e15, "1", "of keys and values: the same seed, the same requests"),
+        FLAG("verify", SWITCH, verify, 0, 0, "no",
+             "values tell their keys, and each reply is compared; get and set alone"),
         FLAG("io", TEXT, io_text, 0, 0, "auto", "I/O back end: auto, uring or epoll"),
         FLAG("server-pid", NUMBER, server_pid, 0, 1e9, "0", "process whose CPU time is read over the same window"),
         FLAG("json", SWITCH, json, 0, 0, "no", "report as one JSON object"),
@@ -204,6 +207,8 @@ static bool agree(const struct options *o, char *why, size_t why_size)
 		return refuse(flag_find("key-size"), "too small to tell so many keys apart", why, why_size);
 	if (o->load_from >= o->n_keys)
 		return refuse(flag_find("load-from"), "not below --keys", why, why_size);
+	if (o->verify && !verifier_knows(&o->mix))
+		return refuse(flag_find("verify"), "for get and set alone", why, why_size);
 	if (o->threads > o->connections)
 		return refuse(flag_find("threads"), "more than connections", why, why_size);
 	if (o->duration_s == 0 && o->requests == 0 && !o->load)

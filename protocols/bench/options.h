@@ -25,7 +25,7 @@ struct options {
 	uint64_t seed;
 	const char *io_text;
 	uint64_t server_pid;
-	bool resp3, json, quiet, help;
+	bool resp3, verify, json, quiet, help;
 	/* Read from the texts: */
 	struct mix mix;
 	enum distribution distribution;

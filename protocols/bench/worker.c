@@ -31,6 +31,7 @@ struct client {
 	uint64_t fill_next, fill_end; /* keys */
 	struct buf fill;
 	struct replies replies;
+	struct verifier verifier;
 };
 
 static void enter(struct worker *worker, enum phase phase);
@@ -101,8 +102,11 @@ static void client_encode(struct client *client, struct worker *worker, uint64_t
 	speaker->random = (struct random){random_next(&speaker->keys.random)};
 	for (uint64_t batch = 0; batch < client->n_batches; batch++) {
 		ends[batch] = bytes.len;
-		for (uint64_t i = 0; i < o->pipeline; i++)
+		for (uint64_t i = 0; i < o->pipeline; i++) {
 			mix_say(&o->mix, speaker, &bytes);
+			if (o->verify)
+				verifier_note(&client->verifier, speaker);
+		}
 	}
 	ends[client->n_batches] = bytes.len;
 	client->ring = bytes.ptr;
@@ -141,6 +145,7 @@ static void encode(struct worker *worker)
 	worker->speaker.value_size = (uint32_t)o->value_size;
 	worker->speaker.noise = worker->bench->noise;
 	worker->speaker.random = (struct random){o->seed};
+	worker->speaker.is_keyed = o->verify;
 	uint64_t n_batches = batches_for(worker);
 	for (uint64_t i = 0; i < worker->n_clients; i++) {
 		struct client *client = &worker->clients[i];
@@ -389,6 +394,19 @@ static void count_oddities(struct client *client)
 	r->error_len = 0;
 }
 
+static void verify(struct client *client, struct slice bytes)
+{
+	struct worker *worker = client->worker;
+	uint64_t key;
+	char which[128];
+	if (client->closing || worker->phase != PHASE_RUN || !worker->bench->options.verify ||
+	    verifier_compare(&client->verifier, &worker->speaker, bytes, &key))
+		return;
+	snprintf(which, sizeof(which), "key %llu, %.*s", (unsigned long long)key,
+	         (int)(bytes.len < 80 ? bytes.len : 80), (const char *)bytes.ptr);
+	fail(worker, "the server does not say what was written", which);
+}
+
 static void on_data(struct io_socket *socket, struct io_chunk chunk)
 {
 	struct client *client = container_of(socket, struct client, socket);
@@ -396,6 +414,7 @@ static void on_data(struct io_socket *socket, struct io_chunk chunk)
 	uint64_t n = 0;
 	if (!client->closing)
 		n = replies_count(&client->replies, slice_of(chunk.ptr, chunk.len));
+	verify(client, slice_of(chunk.ptr, chunk.len));
 	io_chunk_release(worker->io, chunk);
 	if (unlikely(client->replies.broken)) {
 		fail(worker, "the server's reply is not RESP", NULL);
@@ -678,6 +697,7 @@ static void clients_free(struct worker *worker)
 		memory_free((void *)worker->clients[i].ring);
 		memory_free((void *)worker->clients[i].ends);
 		buf_fini(&worker->clients[i].fill);
+		verifier_fini(&worker->clients[i].verifier);
 	}
 	memory_free(worker->clients);
 }

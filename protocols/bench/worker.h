@@ -16,6 +16,7 @@
 #include "protocols/bench/histogram.h"
 #include "protocols/bench/options.h"
 #include "protocols/bench/replies.h"
+#include "protocols/bench/verify.h"
 
 #include <stdatomic.h>
 
