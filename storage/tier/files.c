@@ -149,6 +149,16 @@ void tier_release(struct tier *tier, const struct cold_pointer *pointer)
 		file->kept_lsn = log_appended(journal_log(tier->shard->journal)) + 2;
 }
 
+/* Nobody is in the midst of a change: what replaced the pointers that have gone is in the log, if anything did. Without
+ * this the files of keys that were freed last would wait for somebody to write something. */
+void files_settle(struct tier *tier)
+{
+	uint64_t next = log_appended(journal_log(tier->shard->journal)) + 1;
+	for (uint32_t i = 0; i < tier->n_files; i++)
+		if (tier->files[i]->kept_lsn > next)
+			tier->files[i]->kept_lsn = next;
+}
+
 bool tier_needs(const struct tier *tier, uint32_t number)
 {
 	const struct tier_file *file = file_find(tier, number);

@@ -4,6 +4,7 @@
 #include "engine/log/log.h"
 #include "engine/memory/memory.h"
 #include "storage/journal/journal.h"
+#include "storage/locks/locks.h"
 #include "storage/tier/tier_private.h"
 
 #include <string.h>
@@ -98,6 +99,8 @@ void tier_look(struct tier *tier)
 
 void tier_tend(struct tier *tier)
 {
+	if (tier->begun && locks_at_rest(tier->shard->locks) && journal_flush(tier->shard->journal) == 0)
+		files_settle(tier);
 	tier->clean_due = !tier->stopping && clean_choose(tier);
 	tier_look(tier);
 }

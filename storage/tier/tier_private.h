@@ -95,6 +95,7 @@ struct tier_file *file_add(struct tier *tier, uint32_t number, uint64_t size);
 struct tier_file *file_create(struct tier *tier);
 
 void file_opened(struct tier *tier, struct tier_file *file, int fd);
+void files_settle(struct tier *tier);    /* between changes of all kinds */
 void file_close_idle(struct tier *tier); /* one, if too many are open */
 void files_close(struct tier *tier);     /* begins to close all; see n_closing */
 void files_free(struct tier *tier);      /* none is open */
