@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 
 from support.orbit import Error, Server, encode
 
@@ -221,6 +222,190 @@ def test_restart(server):
                 assert c("DEL", f"k{lost[-1]}") == 1
         finally:
             own.kill()
+
+
+def resident(server):
+    with open(f"/proc/{server.process.pid}/status") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmRSS"))
+
+
+@contextlib.contextmanager
+def own_server(server, *flags, cores=None):
+    """One that no other test has used."""
+    directory = tempfile.mkdtemp(prefix="orbit-tier-")
+    own = Server(server.program, *FLAGS, *flags, io=server.io, cores=cores or server.cores, directory=directory)
+    try:
+        own.tier = os.path.join(directory, "data", "tier")
+        yield own
+    finally:
+        own.kill()
+        shutil.rmtree(directory, True)
+
+
+def test_keys_come_and_go_without_their_values(server):
+    with filled(server) as c:
+        f = facts(c)
+        reads, size = int(f["tier_reads"]), c("DBSIZE")
+        cold = [f"k{cold_key(c)}"]
+        cold += [f"k{i}" for i in range(int(cold[0][1:]) + 1, 400) if c("MEMORY", "USAGE", f"k{i}") < 400][:4]
+        assert len(cold) == 5
+        assert c("TOUCH", *cold[:2]) == 2
+        assert c("OBJECT", "REFCOUNT", cold[0]) == 1
+        assert c("OBJECT", "IDLETIME", cold[1]) >= 0
+        assert 24 < c("MEMORY", "USAGE", cold[0]) < 100
+        assert c("PEXPIRE", cold[0], 20) == 1
+        assert c("DEL", cold[1]) == 1
+        assert c("UNLINK", cold[2]) == 1
+        assert not isinstance(c("SET", cold[3], "short"), Error)
+        dumped = c("DUMP", cold[3])
+        assert not isinstance(c("RESTORE", cold[4], 0, dumped, "REPLACE"), Error)
+        for _ in range(200):
+            if c("DBSIZE") == size - 3:
+                break
+            time.sleep(0.02)
+        assert c("DBSIZE") == size - 3
+        assert c("EXISTS", *cold[:3]) == 0
+        assert int(facts(c)["tier_reads"]) == reads
+        assert c("GET", cold[4]) == b"short"
+        run(c, [("SET", k, value(int(k[1:]))) for k in cold])
+
+
+def test_commands_that_need_values(server):
+    with filled(server) as c:
+        i = cold_key(c)
+        dumped = c("DUMP", f"k{i}")
+        assert not isinstance(c("RESTORE", "restored", 0, dumped), Error)
+        assert c("GET", "restored") == value(i)
+        i = cold_key(c)
+        assert c("GETDEL", f"k{i}") == value(i)
+        c("SET", f"k{i}", value(i))
+        i = cold_key(c)
+        assert c("GETRANGE", f"k{i}", 3, 9) == value(i)[3:10]
+        i = cold_key(c)
+        end = len(value(i))
+        assert c("SETRANGE", f"k{i}", end - 50, "y" * 100) == end + 50
+        assert c("GET", f"k{i}") == value(i)[:-50] + b"y" * 100
+        c("SET", f"k{i}", value(i))
+        i = cold_key(c)
+        assert c("BITCOUNT", f"k{i}") == sum(bin(b).count("1") for b in value(i))
+        i = cold_key(c)
+        assert str(c("INCR", f"k{i}")).startswith("ERR value is not an integer")
+        i = cold_key(c)
+        assert c("GETEX", f"k{i}", "PERSIST") == value(i)
+        c("DEL", "restored")
+
+
+def test_a_walk_over_all_keys_reads_nothing(server):
+    with filled(server) as c:
+        reads, cursor, seen = int(facts(c)["tier_reads"]), "0", set()
+        while True:
+            cursor, names = c("SCAN", cursor, "COUNT", 500)
+            seen.update(names)
+            if cursor in (b"0", "0"):
+                break
+        assert {f"k{i}".encode() for i in range(KEYS)} <= seen
+        assert c("RANDOMKEY") in seen
+        assert len(c("KEYS", "k1*")) > 1000
+        assert int(facts(c)["tier_reads"]) == reads
+
+
+def test_images_are_written_while_values_move(server):
+    with filled(server) as c:
+        saved = int(facts(c)["rdb_saves"]) if "rdb_saves" in facts(c) else 0
+        c("BGSAVE")
+        ask = random.sample(range(KEYS), 2000)
+        assert run(c, [("GET", f"k{i}") for i in ask]) == [value(i) for i in ask]
+        for _ in range(500):
+            f = facts(c)
+            if f["rdb_bgsave_in_progress"] == "0":
+                break
+            time.sleep(0.02)
+        assert f["rdb_bgsave_in_progress"] == "0" and f["rdb_last_bgsave_status"] == "ok", saved
+
+
+def test_another_policy_and_back(server):
+    with own_server(server) as own, own.connect(timeout=60) as c:
+        run(c, [("SET", f"k{i}", value(i)) for i in range(6000)])
+        assert int(facts(c)["tier_keys"]) > 2000
+        c("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        replies = run(c, [("SET", f"more{i}", "x" * 700) for i in range(2000)])
+        assert str(replies[-1]).startswith("OOM")
+        c("CONFIG", "SET", "maxmemory", 0)
+        assert run(c, [("GET", f"k{i}") for i in range(6000)]) == [value(i) for i in range(6000)]
+        assert int(facts(c)["tier_keys"]) == 0
+        c("CONFIG", "SET", "maxmemory", MEMORY)
+        c("CONFIG", "SET", "maxmemory-policy", "tier")
+        replies = run(c, [("SET", f"more{i}", "x" * 700) for i in range(100)])
+        assert not any(isinstance(r, Error) for r in replies), replies
+        assert int(facts(c)["tier_keys"]) > 2000
+        assert run(c, [("GET", f"k{i}") for i in range(6000)]) == [value(i) for i in range(6000)]
+        c("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        run(c, [("SET", f"other{i}", "x" * 700) for i in range(3000)])
+        assert c("DBSIZE") < 9000
+        assert int(facts(c)["used_memory"]) < MEMORY * 1.1
+        for i in range(0, 6000, 50):
+            assert c("GET", f"k{i}") in (None, value(i))
+
+
+def test_files_go_when_all_is_flushed(server):
+    with own_server(server) as own, own.connect(timeout=60) as c:
+        run(c, [("SET", f"k{i}", value(i)) for i in range(9000)])
+        before = sum(os.path.getsize(os.path.join(own.tier, name)) for name in os.listdir(own.tier))
+        assert before > 3 << 20
+        c("FLUSHALL")
+        for _ in range(50): # keys are freed in the background
+            c("SAVE")
+            after = sum(os.path.getsize(os.path.join(own.tier, name)) for name in os.listdir(own.tier))
+            if after <= server.cores * (2 << 20):
+                break
+            time.sleep(0.05)
+        assert after <= server.cores * (2 << 20), (before, after)
+        assert int(facts(c)["tier_keys"]) == 0
+
+
+def test_a_burst_of_writes_is_held_back(server):
+    """Many connections write as fast as they can: nobody is refused, and memory stays what was allowed."""
+    with own_server(server) as own:
+        own.connect(timeout=60).close()
+        begin, faults, most = resident(own), [], [0]
+
+        def client(number):
+            try:
+                with own.connect(timeout=120) as c:
+                    for at in range(0, 400, 20):
+                        c.send(b"".join(encode("SET", f"b{number}:{at + i}", str(number) * 3000) for i in range(20)))
+                        for _ in range(20):
+                            reply = c.reply()
+                            if isinstance(reply, Error):
+                                raise RuntimeError(str(reply))
+            except Exception as fault:
+                faults.append(fault)
+
+        threads = [threading.Thread(target=client, args=(n,)) for n in range(40)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            most[0] = max(most[0], resident(own))
+            time.sleep(0.01)
+        assert not faults, faults[0]
+        # Of 80 MB; 40 times 20 values of up to 6 KB are on their way at a time, and buffers grow in steps.
+        assert most[0] - begin < MEMORY + (38 << 20), (begin, most[0])
+        with own.connect(timeout=60) as c:
+            assert all(c("GET", f"b{n}:{i}") == (str(n) * 3000).encode() for n in range(40) for i in (0, 199, 399))
+
+
+def test_long_values(server):
+    with own_server(server, "--maxmemory", 16 << 20) as own, own.connect(timeout=60) as c:
+        long = [bytes([65 + i]) * (1 << 20) for i in range(40)]
+        for i in range(40):
+            assert not isinstance(c("SET", f"long{i}", long[i]), Error)
+        assert int(facts(c)["tier_keys"]) >= 20
+        assert int(facts(c)["used_memory"]) < 24 << 20
+        for i in random.sample(range(40), 40):
+            assert c("GET", f"long{i}") == long[i]
+        assert c("MGET", "long1", "long39") == [long[1], long[39]]
+        assert c("APPEND", "long0", "x") == (1 << 20) + 1
+        assert c("STRLEN", "long5") == 1 << 20
 
 
 def damage(folder):
