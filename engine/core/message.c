@@ -36,6 +36,7 @@ static void stage(struct core *core, uint16_t to, const struct message *message,
 {
 	fill(core, ring_stage(ring_between(core, core->id, to)), message, kind);
 	core->reactor->dirty |= 1ull << to;
+	core->reactor->stats.messages_sent++;
 }
 
 static bool has_credit(struct core *core, uint16_t to)

@@ -22,6 +22,7 @@ struct reactor_stats {
 	uint64_t wakes;           /* of other cores, by this one */
 	uint64_t spin_ns;         /* CPU time spent looking on: not work */
 	uint64_t messages;        /* handled */
+	uint64_t messages_sent;   /* to other cores, answers too */
 	uint64_t messages_parked; /* sent later, for want of credit */
 	uint64_t tasks;
 	uint64_t class_ns[CLASS_COUNT]; /* time given to tasks of each class */

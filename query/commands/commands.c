@@ -177,6 +177,7 @@ void commands_sample(struct core *core)
 	metric_set(core, METRIC_WAKES_SENT, loop->wakes);
 	metric_set(core, METRIC_SPIN_NS, loop->spin_ns);
 	metric_set(core, METRIC_STALLS, loop->stalls);
+	metric_set(core, METRIC_MESSAGES_SENT, loop->messages_sent);
 	metric_set(core, METRIC_MESSAGES_PARKED, loop->messages_parked);
 }
 
