@@ -120,6 +120,8 @@ static void gather_there(struct core *there, void *arg)
 	struct info *info = arg;
 	const struct commands *commands = there->commands;
 	commands_sample(there);
+	if (there->store)
+		store_facts_here(there, there->store);
 	session_each(there, add_session, info);
 	add_databases(info, there->shard);
 	add_log(info, there->shard);

@@ -450,7 +450,6 @@ bool round_begin(struct core *core, struct store *store)
 	round->left = store->n_cores;
 	round->error = 0;
 	round->began_ns = core->now_ns;
-	tell(store->image_last_s, core->wall_us / 1000000);
 	for (uint16_t id = 0; id < store->n_cores; id++)
 		core_post(core, id, &(struct message){.run = part_begins, .args[0].ptr = part_new(store, id)});
 	return true;
@@ -555,6 +554,7 @@ static bool ask_for_round(struct core *core, struct store *store, struct image_a
 {
 	if (told(store->loading) || __atomic_exchange_n(&store->image_running, true, __ATOMIC_RELAXED))
 		return false;
+	tell(store->image_last_s, core->wall_us / 1000000);
 	core_post(core, 0, &(struct message){.run = image_asked, .args = {{.ptr = store}, {.ptr = ask}}});
 	return true;
 }

@@ -662,6 +662,13 @@ void store_free(struct store *store)
 
 /* ---- what it tells ------------------------------------------------------------------------- */
 
+void store_facts_here(struct core *core, struct store *store)
+{
+	struct store_core *own = &store->cores[core->id];
+	if (own->log)
+		store_core_tell(own);
+}
+
 void store_facts(struct store *store, struct store_facts *out)
 {
 	*out = (struct store_facts){.loading = told(store->loading),

@@ -87,3 +87,4 @@ struct store_facts {
 	int failed_cores; /* whose logs have stopped */
 };
 void store_facts(struct store *store, struct store_facts *out);
+void store_facts_here(struct core *core, struct store *store); /* brings what this core tells up to date */
