@@ -205,18 +205,32 @@ class Server:
         found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
         return int(found.group(1)) * 1024
 
+    def metrics_text(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+
     def metrics(self):
         """Sums over cores, by name; empty for servers without /metrics."""
         if not self.http_port:
             return {}
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=20)
-        with contextlib.closing(connection):
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
         sums = {}
-        for name, value in re.findall(r"^(\w+)(?:\{[^}]*\})? (\S+)$", text, re.M):
+        for name, value in re.findall(r"^(\w+)(?:\{[^}]*\})? (\S+)$", self.metrics_text(), re.M):
             sums[name] = sums.get(name, 0) + float(value)
         return sums
+
+    def reply_quantile_us(self, quantile):
+        """From bytes received to answers handed over, by the server's own histogram; 0 for servers without."""
+        buckets = re.findall(r'^orbit_reply_seconds_bucket\{le="([^"]+)"\} (\d+)$', self.metrics_text(), re.M) \
+            if self.http_port else []
+        wanted, begin = quantile * int(buckets[-1][1]) if buckets else 0, (0.0, 0)
+        for end, below in ((float(end), int(below)) for end, below in buckets):
+            if below >= wanted > begin[1]:  # as Prometheus reckons: evenly within a bucket
+                share = (wanted - begin[1]) / (below - begin[1])
+                return (begin[0] + share * (min(end, 1e3) - begin[0])) * 1e6
+            begin = end, below
+        return 0.0
 
     def spin_ns(self):
         if not self.http_port:

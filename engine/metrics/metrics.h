@@ -4,6 +4,7 @@
  * its own slot; readers of other cores sum the slots without stopping anybody. INFO and
  * Prometheus show the same rows. What is computed when asked (memory, keys, connections)
  * is a row of kind SAMPLED, which its room writes into the slot before a reading.
+ * A duration has a slot for each of its buckets, four to a doubling, and one for the sum.
  */
 #pragma once
 
@@ -15,8 +16,21 @@
 enum metric {
 #define METRIC(name, ...) METRIC_##name,
 #include "engine/metrics/metrics.def"
-#undef METRIC
 	METRIC_COUNT
+};
+
+enum duration {
+#define DURATION(name, ...) DURATION_##name,
+#include "engine/metrics/metrics.def"
+	DURATION_COUNT
+};
+
+/* Bucket 0 is below 1,024 ns, the last has all from 2^34 ns (17 s) on. */
+enum { DURATION_LOW_BITS = 10, DURATION_HIGH_BITS = 34, DURATION_STEP_BITS = 2 };
+enum {
+	DURATION_BUCKETS = ((DURATION_HIGH_BITS - DURATION_LOW_BITS) << DURATION_STEP_BITS) + 2,
+	DURATION_SLOTS = DURATION_BUCKETS + 1, /* and the sum, in ns */
+	METRIC_SLOTS = METRIC_COUNT + DURATION_COUNT * DURATION_SLOTS,
 };
 
 enum metric_kind { METRIC_IS_COUNTER, METRIC_IS_GAUGE };
@@ -41,6 +55,27 @@ static inline void metric_add(struct core *core, enum metric metric, uint64_t n)
 static inline void metric_set(struct core *core, enum metric metric, uint64_t value)
 {
 	__atomic_store_n(&core->metrics[metric], value, __ATOMIC_RELAXED);
+}
+
+static inline unsigned duration_bucket(uint64_t ns)
+{
+	if (ns >> DURATION_LOW_BITS == 0)
+		return 0;
+	if (ns >> DURATION_HIGH_BITS)
+		return DURATION_BUCKETS - 1;
+	unsigned top = 63 - (unsigned)__builtin_clzll(ns);
+	unsigned step = (unsigned)(ns >> (top - DURATION_STEP_BITS)) & ((1u << DURATION_STEP_BITS) - 1);
+	return 1 + ((top - DURATION_LOW_BITS) << DURATION_STEP_BITS) + step;
+}
+
+/* The least that is above a bucket; UINT64_MAX: nothing is above the last. */
+uint64_t duration_bucket_end_ns(unsigned bucket);
+
+static inline void duration_add(struct core *core, enum duration duration, uint64_t ns)
+{
+	unsigned first = METRIC_COUNT + (unsigned)duration * DURATION_SLOTS;
+	metric_add(core, (enum metric)(first + duration_bucket(ns)), 1);
+	metric_add(core, (enum metric)(first + DURATION_BUCKETS), ns);
 }
 
 uint64_t metric_sum(const struct machine *machine, enum metric metric);

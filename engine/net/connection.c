@@ -206,11 +206,21 @@ static void drop(struct connection *c, struct io_chunk chunk)
 		io_pause(&c->socket);
 }
 
+/* The rest of a request that is not whole yet counts from its last bytes on: how slowly a client sends is its own. */
+static void note_asked(struct connection *c)
+{
+	if (!c->blocked && c->out.len == 0)
+		c->asked_ns = c->core->now_ns;
+	else if (c->came_ns == 0)
+		c->came_ns = c->core->now_ns;
+}
+
 static void on_data(struct io_socket *socket, struct io_chunk chunk)
 {
 	struct connection *c = container_of(socket, struct connection, socket);
 	c->bytes_in += chunk.len;
 	c->active_ns = c->core->now_ns;
+	note_asked(c);
 	metric_add(c->core, METRIC_BYTES_IN, chunk.len);
 	if (c->closing || c->dead)
 		drop(c, chunk);
@@ -457,7 +467,16 @@ static void flush_last(struct connection *c)
 		linger(c);
 }
 
-static void flush(struct connection *c)
+/* Its answers are handed over. */
+static void note_answered(struct connection *c, uint64_t now_ns)
+{
+	if (c->asked_ns)
+		duration_add(c->core, DURATION_REPLY, now_ns - c->asked_ns);
+	c->asked_ns = c->blocked || c->choked ? c->came_ns : 0; /* else what came behind is answered too */
+	c->came_ns = 0;
+}
+
+static void flush(struct connection *c, uint64_t now_ns)
 {
 	if (in_flight(c) || c->dead)
 		return; /* the end of the send in flight comes back here */
@@ -471,6 +490,7 @@ static void flush(struct connection *c)
 		flush_last(c);
 		return;
 	}
+	note_answered(c, now_ns);
 	if (c->sending_splices.len > 0) {
 		iov_weave(c);
 	} else {
@@ -484,8 +504,11 @@ static void flush(struct connection *c)
 void connections_flush(struct core *core, struct turn_end *hook)
 {
 	struct network *network = container_of(hook, struct network, flush);
+	if (list_empty(&network->dirty))
+		return;
+	uint64_t now_ns = io_now_ns(core->io);
 	for (struct link *link; (link = list_pop_front(&network->dirty));)
-		flush(container_of(link, struct connection, dirty));
+		flush(container_of(link, struct connection, dirty), now_ns);
 }
 
 /* What was in flight is sent. */

@@ -69,6 +69,8 @@ struct connection {
 	uint64_t id;             /* unique in the server */
 	uint64_t opened_ns;      /* monotonic */
 	uint64_t active_ns;      /* when bytes came or went last */
+	uint64_t asked_ns;       /* when the bytes came that are being answered; 0: none are */
+	uint64_t came_ns;        /* when the first came behind them; 0: none did */
 	struct link all;         /* of this core's connections */
 	struct link dirty;       /* output waits for the end of the turn */
 	struct timer patience;   /* while closing: with a peer that neither reads nor leaves */

@@ -52,6 +52,44 @@ Test(metrics, prometheus_text)
 	buf_fini(&out);
 }
 
+Test(metrics, buckets_of_durations_follow_one_another)
+{
+	uint64_t begin_ns = 0;
+	for (unsigned bucket = 0; bucket < DURATION_BUCKETS; bucket++) {
+		uint64_t end_ns = duration_bucket_end_ns(bucket);
+		cr_assert_gt(end_ns, begin_ns);
+		cr_assert_eq(duration_bucket(begin_ns), bucket);
+		cr_assert_eq(duration_bucket(end_ns - 1), bucket);
+		if (bucket > 0 && bucket < DURATION_BUCKETS - 1)
+			cr_assert_leq(end_ns - begin_ns, begin_ns / 4);
+		begin_ns = end_ns;
+	}
+	cr_assert_eq(begin_ns, UINT64_MAX);
+	cr_assert_eq(duration_bucket(UINT64_MAX), DURATION_BUCKETS - 1);
+}
+
+Test(metrics, durations_are_a_histogram)
+{
+	duration_add(&cores[0], DURATION_REPLY, 1000);
+	duration_add(&cores[1], DURATION_REPLY, 1100);
+	duration_add(&cores[1], DURATION_REPLY, 1ull << 40);
+	struct buf out = {0};
+	metrics_prometheus(&machine, &out);
+	buf_byte(&out, '\0');
+	const char *text = (const char *)out.ptr;
+	cr_assert(strstr(text, "\n# TYPE orbit_reply_seconds histogram\n"
+	                       "orbit_reply_seconds_bucket{le=\"1.024e-06\"} 1\n"
+	                       "orbit_reply_seconds_bucket{le=\"1.28e-06\"} 2\n"),
+	          "%s", text);
+	cr_assert(strstr(text, "\norbit_reply_seconds_bucket{le=\"17.1798692\"} 2\n"
+	                       "orbit_reply_seconds_bucket{le=\"+Inf\"} 3\n"
+	                       "orbit_reply_seconds_sum 1099.511629876\norbit_reply_seconds_count 3\n"),
+	          "%s", text);
+	buf_fini(&out);
+	metrics_reset_counters(&cores[1]);
+	cr_assert_eq(metric_sum(&machine, (enum metric)(METRIC_COUNT + DURATION_BUCKETS)), 1000);
+}
+
 /* Prometheus' rules for names, and one line for each meaning. */
 Test(metrics, rows_are_sound)
 {

@@ -321,6 +321,61 @@ EACH_BACK_END(clients_that_vanish_leave_nothing)
 	}
 }
 
+/* ---- how long answers take --------------------------------------------------------------- */
+
+enum { PAUSE_US = 20 * 1000, REPLIES = METRIC_COUNT + DURATION_REPLY * DURATION_SLOTS };
+
+static uint64_t replies_sum_ns(void) { return net.core->metrics[REPLIES + DURATION_BUCKETS]; }
+
+static uint64_t replies_count(void)
+{
+	uint64_t n = 0;
+	for (unsigned bucket = 0; bucket < DURATION_BUCKETS; bucket++)
+		n += net.core->metrics[REPLIES + bucket];
+	return n;
+}
+
+EACH_BACK_END(time_from_request_to_answer_is_counted_once_for_each_batch)
+{
+	int fd = open_client(false);
+	struct buf got = {0};
+	say(fd, "E\x01x"
+	        "E\x01y");
+	run_until((hear(fd, &got), got.len == 2));
+	cr_assert_eq(replies_count(), 1);
+	say(fd, "B\x04wait");
+	run_until(last->works);
+	usleep(PAUSE_US);
+	say(fd, "E\x01z");
+	run(10);
+	uint64_t before_ns = replies_sum_ns();
+	work_end(last);
+	run_until((hear(fd, &got), got.len == 7));
+	cr_assert_eq(replies_count(), 2);
+	cr_assert_geq(replies_sum_ns() - before_ns, PAUSE_US * 1000ull);
+	connection_out(&last->connection);
+	lend(&last->connection, 1); /* nobody asked */
+	run_until((hear(fd, &got), got.len == 8));
+	cr_assert_eq(replies_count(), 2);
+	buf_fini(&got);
+	close(fd);
+}
+
+EACH_BACK_END(clients_that_send_slowly_do_not_count_as_slow_answers)
+{
+	int fd = open_client(false);
+	struct buf got = {0};
+	say(fd, "E");
+	run(10);
+	usleep(PAUSE_US);
+	say(fd, "\x01x");
+	run_until((hear(fd, &got), got.len == 1));
+	cr_assert_eq(replies_count(), 1);
+	cr_assert_lt(replies_sum_ns(), PAUSE_US * 1000ull);
+	buf_fini(&got);
+	close(fd);
+}
+
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 EACH_BACK_END(a_choked_connection_takes_no_requests_until_it_is_read)
