@@ -196,6 +196,7 @@ static void run(struct core *core, uint32_t most, bool expires)
 int main(int argc, char **argv)
 {
 	char why[200];
+	setvbuf(stdout, NULL, _IOLBF, 0); /* it takes minutes: each line when it is known, into a file too */
 	kernels_init(cpu_features());
 	struct machine *machine = machine_new(1);
 	struct io *io = io_new(IO_AUTO, why, sizeof(why));
