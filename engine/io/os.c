@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -137,7 +138,7 @@ static void release_write(void)
 		snprintf(release_text, sizeof(release_text), "unknown");
 	else
 		snprintf(release_text, sizeof(release_text), "%.64s %.64s %.64s", name.sysname, name.release,
-			 name.machine);
+		         name.machine);
 }
 
 const char *os_release(void)
@@ -196,7 +197,7 @@ void *os_stack_map(size_t size)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	assert(size % page == 0);
 	uint8_t *raw = mmap(NULL, size + page, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 	if (raw == MAP_FAILED)
 		return NULL;
 	if (mprotect(raw, page, PROT_NONE) != 0) {
@@ -222,6 +223,33 @@ static void close_p(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
+}
+
+uint64_t os_device_of(int fd)
+{
+	struct stat stat;
+	return fstat(fd, &stat) == 0 ? stat.st_dev : 0;
+}
+
+/* The queue of a partition is its disk's. */
+static bool queue_says(uint64_t device, const char *name, const char *value)
+{
+	cleanup(buf_fini) struct buf text = {0};
+	char path[96];
+	for (int whole = 0; whole < 2; whole++) {
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u%s/queue/%s", major(device), minor(device),
+		         whole ? "/.." : "", name);
+		if (os_file_load(path, 64, &text) == 0)
+			break;
+	}
+	if (text.len > 0 && text.ptr[text.len - 1] == '\n')
+		text.len--;
+	return slice_equal(buf_slice(&text), slice_from_str(value));
+}
+
+bool os_device_writes_through(uint64_t device)
+{
+	return queue_says(device, "fua", "1") || queue_says(device, "write_cache", "write through");
 }
 
 /* Reads until the end instead of trusting fstat(): files in /proc say 0 bytes. */

@@ -50,6 +50,11 @@ void os_stack_unmap(void *stack, size_t size);
 int os_file_load(const char *path, size_t size_max, struct buf *out) must_check;
 int os_directory_make(const char *path) must_check; /* with parents; fine if it is there */
 
+/* Which block device a file lies on (0: unknown), and whether that makes a single write durable without a flush of its
+ * whole cache: it forces writes through, or has no cache that forgets. False where nobody says. */
+uint64_t os_device_of(int fd);
+bool os_device_writes_through(uint64_t device);
+
 /* Takes the directory's lock file for this process; -EWOULDBLOCK: another has it. */
 int os_directory_lock(const char *path) must_check;
 

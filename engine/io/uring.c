@@ -103,7 +103,9 @@ struct uring {
 	union argument *arguments;
 	unsigned n_files;
 	struct file_pool pool;
-	unsigned n_pooled; /* given to the pool and not yet called back */
+	unsigned n_pooled;   /* given to the pool and not yet called back */
+	uint64_t device;     /* that was last written to durably */
+	bool writes_through; /* it does, see os_device_writes_through() */
 	int eventfd;
 	_Atomic uint32_t woken;
 };
@@ -523,8 +525,8 @@ static void uring_file_open(struct io *io, struct io_op *op, const char *path, u
 	stage_open(io, op);
 }
 
-static void stage_transfer(struct io *io, struct io_op *op, unsigned code, int fd, const void *bytes, size_t size,
-                           uint64_t at)
+static struct io_uring_sqe *stage_transfer(struct io *io, struct io_op *op, unsigned code, int fd, const void *bytes,
+                                           size_t size, uint64_t at)
 {
 	struct io_uring_sqe *sqe = stage_file(io, op, code, fd);
 	sqe->addr = (uintptr_t)bytes;
@@ -532,18 +534,34 @@ static void stage_transfer(struct io *io, struct io_op *op, unsigned code, int f
 	sqe->off = at;
 	op->fd = fd;
 	op->args[SYNC_FOLLOWS] = false;
+	return sqe;
 }
 
 static void uring_file_read(struct io *io, struct io_op *op, int fd, void *to, size_t size, uint64_t at)
 {
-	stage_transfer(io, op, IORING_OP_READ, fd, to, size, at);
+	(void)stage_transfer(io, op, IORING_OP_READ, fd, to, size, at);
+}
+
+static bool writes_through(struct uring *u, int fd)
+{
+	uint64_t device = os_device_of(fd);
+	if (device != u->device) {
+		u->device = device;
+		u->writes_through = os_device_writes_through(device);
+	}
+	return u->writes_through;
 }
 
 static void uring_file_write(struct io *io, struct io_op *op, int fd, const void *from, size_t size, uint64_t at,
                              unsigned flags)
 {
-	stage_transfer(io, op, IORING_OP_WRITE, fd, from, size, at);
-	op->args[SYNC_FOLLOWS] = flags & IO_WRITE_DURABLE;
+	struct io_uring_sqe *sqe = stage_transfer(io, op, IORING_OP_WRITE, fd, from, size, at);
+	if (!(flags & IO_WRITE_DURABLE))
+		return;
+	if (writes_through(uring_of(io), fd))
+		sqe->rw_flags = RWF_DSYNC;
+	else
+		op->args[SYNC_FOLLOWS] = true;
 }
 
 static void uring_file_sync(struct io *io, struct io_op *op, int fd)
@@ -552,9 +570,10 @@ static void uring_file_sync(struct io *io, struct io_op *op, int fd)
 	op->args[WRITTEN] = 0;
 }
 
-/* The second half of a durable write. The kernel would do both (RWF_DSYNC), but the sync on a kernel thread that is
- * bound to the processor where the interrupt came, and so waits for whatever runs there, mostly this very core: a
- * commit then takes six times as long where processors are shared. The ring's own threads wait for none. */
+/* The second half of a durable write to a device that must be told to flush. The kernel would do both (RWF_DSYNC), but
+ * the sync on a kernel thread that is bound to the processor where the interrupt came, and so waits for whatever runs
+ * there, mostly this very core: a commit then takes six times as long where processors are shared. The ring's own
+ * threads wait for none. */
 static void sync_written(struct uring *u, struct io_op *op, int written)
 {
 	u->n_files--;

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -149,4 +150,15 @@ Test(os, text_goes_out_and_randomness_comes)
 	os_random(b, sizeof(b));
 	cr_assert_neq(memcmp(a, b, sizeof(a)), 0);
 	cr_assert_neq(memcmp(a + 500, b + 500, 100), 0);
+}
+
+/* What it says depends on the machine; of what has no queue nobody says anything. */
+Test(os, asks_the_device_of_a_file)
+{
+	int fd = open("/proc/self/status", O_RDONLY);
+	cr_assert_geq(fd, 0);
+	cr_assert_not(os_device_writes_through(os_device_of(fd)));
+	close(fd);
+	cr_assert_eq(os_device_of(-1), 0);
+	cr_assert_not(os_device_writes_through(0));
 }
