@@ -74,6 +74,8 @@ struct manifest {
 /* -ENOENT: there is none, and nothing else either: a fresh directory. */
 int superblock_load(struct core *core, const char *directory, struct superblock *out, char *why,
                     size_t why_size) must_check;
+/* 1: there is something that only a server that has begun leaves; 0: there is not. */
+int directory_has_data(struct core *core, const char *directory) must_check;
 /* Makes the directory's folders and its superblock, durable. */
 int superblock_create(struct core *core, const char *directory, const struct superblock *superblock) must_check;
 

@@ -163,6 +163,12 @@ static int write_copies(struct core *core, const char *path, const struct superb
 	return result;
 }
 
+int directory_has_data(struct core *core, const char *directory)
+{
+	char path[PATH_SIZE];
+	return find_data(core, directory, path);
+}
+
 int superblock_create(struct core *core, const char *directory, const struct superblock *superblock)
 {
 	char path[PATH_SIZE], path_new[PATH_SIZE];

@@ -75,14 +75,19 @@ static void first_manifest(struct core *core, struct manifest *manifest)
 }
 
 /* Without a manifest the start that made the superblock came to no end: nobody knows whether it is durable, nor its
- * name. It is made again, the same. */
+ * name. It is made again, the same; where there are data as well the survey refuses. */
 static int load_manifest(struct core *core, struct store *store, bool is_new, char *why, size_t why_size)
 {
 	int result = manifest_load(core, store->directory, &store->superblock, store->manifest, why, why_size);
 	if (result != -ENOENT)
 		return result;
 	first_manifest(core, store->manifest);
-	return is_new ? 0 : write_superblock(core, store, why, why_size);
+	result = is_new ? 1 : directory_has_data(core, store->directory);
+	if (result == 0)
+		return write_superblock(core, store, why, why_size);
+	if (result < 0)
+		snprintf(why, why_size, "cannot read the data directory %s: %s", store->directory, strerror(-result));
+	return result < 0 ? result : 0;
 }
 
 struct store *store_begin(struct core *core, const struct store_options *options, char *why, size_t why_size)
