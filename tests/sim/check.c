@@ -404,11 +404,14 @@ static bool loses_something(const struct search *s, const struct node *node, con
 }
 
 /* The server takes a session's commands in their order: where one was not done, none was that
- * came later. Not so of what a crash may take, shard by shard: then it is those on the same keys. */
+ * came later. Not so of what a crash may take, shard by shard: then it is those on the same keys; nor where it may
+ * have been refused. */
 static void list_left_out(struct search *s, uint32_t at)
 {
 	uint64_t slots = s->history->is_cut ? s->nodes[at].slots : UINT64_MAX;
 	s->left_out.len = 0;
+	if (s->history->may_refuse)
+		return;
 	for (uint32_t later = s->nodes[at].later; later != NONE; later = s->nodes[later].later) {
 		if (!(s->nodes[later].slots & slots) || !s->nodes[later].optional || s->nodes[later].out)
 			continue;

@@ -137,6 +137,7 @@ struct history {
 	struct buf publications, memberships, deliveries;
 	uint64_t moment;
 	bool is_cut;         /* by a crash, which may take some of what was not answered, and leave the rest */
+	bool may_refuse;     /* a command, so that nobody heard of it, and do what came after it */
 	uint64_t unadmitted; /* commands, for want of memory */
 };
 

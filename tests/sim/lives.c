@@ -414,6 +414,7 @@ static void keep_told(struct life *life)
 	clients_hear_out(life->run.clients);
 	lives->told = life->run.history;
 	lives->told.is_cut = lives->was_cut = is_cut;
+	lives->told.may_refuse = life->run.config.may_refuse || lives->config.memory_bytes > 0;
 	lives->has_told = true;
 }
 
