@@ -322,6 +322,7 @@ Test(sim_disk, what_is_refused)
 	cr_assert_eq(RUN(&b, io_file_rename, "g", "e"), -ENOTEMPTY);
 	cr_assert_eq(RUN(&b, io_file_rename, "e", "g"), 0);
 	cr_assert_eq(RUN(&b, io_file_rename, "g", "e"), 0);
+	cr_assert_eq(RUN(&b, io_dir_make, "g"), 0);
 	cr_assert_eq(RUN(&b, io_file_rename, "g", "e/g"), -EINVAL);
 	memory_free(aligned);
 	bench_free(&b);
