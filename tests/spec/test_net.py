@@ -237,9 +237,8 @@ def test_input_that_waits_over_tls_is_bounded(server):
 
 
 def slowness(server):
-    """Of a build with sanitizers, roughly."""
-    with open(server.program, "rb") as f:
-        return 8 if b"__asan_init" in f.read() else 1
+    """Roughly."""
+    return 8 if server.is_sanitized() else 1
 
 
 def longest_stall_us(server, since):

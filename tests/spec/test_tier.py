@@ -389,7 +389,8 @@ def test_a_burst_of_writes_is_held_back(server):
             time.sleep(0.01)
         assert not faults, faults[0]
         # Of 80 MB; 40 times 20 values of up to 6 KB are on their way at a time, and buffers grow in steps.
-        assert most[0] - begin < MEMORY + (38 << 20), (begin, most[0])
+        allowed = MEMORY + (38 << 20)
+        assert server.is_sanitized() or most[0] - begin < allowed, (begin, most[0])
         with own.connect(timeout=60) as c:
             assert all(c("GET", f"b{n}:{i}") == (str(n) * 3000).encode() for n in range(40) for i in (0, 199, 399))
 
