@@ -463,17 +463,31 @@ static void say_outcomes(struct store_core *own)
 		(void)journal_outcome(own->journal, &outcomes[i].tx, outcomes[i].committed);
 }
 
+/* While the mode is LOG_ALWAYS. On a disk without any room that would wait until somebody makes some: whoever asked for
+ * the start learns of it instead, after a while in which the log has tried more than once. */
+static int wait_for_outcomes(struct core *core, struct log *log)
+{
+	const uint64_t step_ns = 1000 * 1000, patience_ns = 3000 * step_ns;
+	uint64_t until_ns = core->now_ns + patience_ns, lsn = log_appended(log);
+	while (log_durable(log) < lsn && !log_failed(log)) {
+		if (core->now_ns > until_ns && log_room(log) >= LOG_ROOM_NONE)
+			return -ENOSPC;
+		fiber_sleep(core, step_ns);
+	}
+	return -log_failed(log);
+}
+
 /* How transactions ended that a crash had left open is logged before anything rests on it: the coordinator's
  * decision may be forgotten from now on. */
 static void begin_core(struct core *core, void *arg)
 {
 	struct store *store = arg;
 	struct store_core *own = &store->cores[core->id];
-	log_set_mode(own->log, store->options.mode);
 	log_set_kept(own->log, told(store->reserve.kept));
 	own->journal = journal_new(core->shard, own->log);
 	say_outcomes(own);
-	own->error = log_wait_for(core, own->log, log_appended(own->log));
+	own->error = wait_for_outcomes(core, own->log);
+	log_set_mode(own->log, store->options.mode);
 	core->shard->journal = own->journal;
 	shard_recovered(core->shard);
 	tier_begin(own->tier);
