@@ -148,7 +148,7 @@ bool superblock_is_known(const struct superblock *superblock, char *why, size_t 
 
 /* ---- manifest ----------------------------------------------------------------------- */
 
-enum { LENGTH_AT = 16, BODY_AT = 40, BODY_FIXED = 50, LOG_SIZE = 10, PARTITION_SIZE = 12, RANGE_SIZE = 12 };
+enum { LENGTH_AT = 16, BODY_AT = 40, BODY_FIXED = 50, LOG_SIZE = 18, PARTITION_SIZE = 12, RANGE_SIZE = 12 };
 static_assert(BODY_AT + BODY_FIXED + LOGS_MAX * LOG_SIZE +
                               PARTITIONS_ALL * (PARTITION_SIZE + RANGES_MAX * RANGE_SIZE) ==
                       MANIFEST_SIZE_MAX,

@@ -64,7 +64,7 @@ static bool same_manifest(const struct manifest *a, const struct manifest *b)
 	            a->next_generation == b->next_generation && a->n_cores == b->n_cores && a->n_logs == b->n_logs;
 	for (uint32_t i = 0; i < a->n_logs && same; i++)
 		same = a->logs[i].id == b->logs[i].id && a->logs[i].era == b->logs[i].era &&
-		       a->logs[i].core == b->logs[i].core;
+		       a->logs[i].core == b->logs[i].core && a->logs[i].durable_lsn == b->logs[i].durable_lsn;
 	for (uint32_t p = 0; p < PARTITIONS_ALL && same; p++) {
 		const struct manifest_partition *x = &a->partitions[p], *y = &b->partitions[p];
 		same = x->image == y->image && x->n_ranges == y->n_ranges;
