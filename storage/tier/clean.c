@@ -110,6 +110,8 @@ static void clean_records(struct cleaning *c)
 		c->at = from;
 		size_t used = look_at_records(c);
 		c->bytes -= skip;
+		if (used == 0 && size > c->file->size)
+			return; /* all that can be read was: the file is shorter than it was */
 		size = used == 0 ? 2 * size : CHUNK;
 		from += used;
 		fiber_sleep(c->tier->core, REST_NS);
