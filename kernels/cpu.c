@@ -5,6 +5,7 @@
 #include "kernels/checksum/crc64.h"
 #include "kernels/column/bits.h"
 #include "kernels/hash/tag.h"
+#include "kernels/text/find_text.h"
 #include "kernels/text/resp_scan.h"
 #include "kernels/text/utf8.h"
 
@@ -14,9 +15,10 @@
 	}
 
 const struct kernel kernels[] = {
-        KERNEL(crc16),     KERNEL(crc32c),    KERNEL(crc64),      KERNEL(tag_match),  KERNEL(tag_match_many),
-        KERNEL(find_byte), KERNEL(find_crlf), KERNEL(utf8_valid), KERNEL(bits_count), KERNEL(bits_and),
-        KERNEL(bits_or),   KERNEL(bits_xor),  KERNEL(bits_not),   KERNEL(bits_find),  {0},
+        KERNEL(crc16),          KERNEL(crc32c),     KERNEL(crc64),     KERNEL(tag_match),
+        KERNEL(tag_match_many), KERNEL(find_byte),  KERNEL(find_crlf), KERNEL(find_text),
+        KERNEL(utf8_valid),     KERNEL(bits_count), KERNEL(bits_and),  KERNEL(bits_or),
+        KERNEL(bits_xor),       KERNEL(bits_not),   KERNEL(bits_find), {0},
 };
 
 #ifdef __x86_64__

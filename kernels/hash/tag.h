@@ -49,6 +49,22 @@ static inline uint32_t tag_match_inline(const uint8_t tags[16], uint8_t tag)
 #endif
 }
 
+/* Which of sixteen tags of two bytes, at any address, equal `tag`: sixteen bits. */
+static inline uint32_t tag_match_wide_inline(const uint8_t *tags, uint16_t tag)
+{
+#ifdef __x86_64__
+	const __m128i *at = (const __m128i *)tags, sought = _mm_set1_epi16((short)tag);
+	__m128i low = _mm_cmpeq_epi16(_mm_loadu_si128(at), sought);
+	__m128i high = _mm_cmpeq_epi16(_mm_loadu_si128(at + 1), sought);
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, high));
+#else
+	uint32_t matches = 0;
+	for (unsigned i = 0; i < 16; i++)
+		matches |= (uint32_t)(load_u16(tags + 2 * i) == tag) << i;
+	return matches;
+#endif
+}
+
 static inline uint64_t tag_match_many_inline(const uint8_t *tags, uint8_t tag)
 {
 	uint64_t matches = 0;

@@ -96,3 +96,21 @@ Test(tag_match_many, reads_nothing_past_the_last_bucket)
 {
 	at_every_place(tag_match_many_variants, look_at_match_many);
 }
+
+/* ---- tags of two bytes ------------------------------------------------------------------- */
+
+Test(tag_match_wide, agrees_with_a_loop_at_any_address)
+{
+	uint8_t bytes[64];
+	uint64_t state = 1;
+	for (uint32_t round = 0; round < 20000; round++) {
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (uint8_t)((state = state * 6364136223846793005u + 1442695040888963407u) >> 62);
+		const uint8_t *tags = bytes + round % 33;
+		uint16_t tag = load_u16(bytes + round % 63);
+		uint32_t expected = 0;
+		for (uint32_t i = 0; i < 16; i++)
+			expected |= (uint32_t)(load_u16(tags + 2 * (size_t)i) == tag) << i;
+		cr_assert_eq(tag_match_wide_inline(tags, tag), expected);
+	}
+}
