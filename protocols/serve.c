@@ -15,6 +15,7 @@
 #include "protocols/http/http.h"
 #include "protocols/resp/resp.h"
 #include "query/commands/commands.h"
+#include "query/session/functions.h"
 #include "query/session/round.h"
 #include "storage/recovery/store.h"
 
@@ -220,7 +221,7 @@ static bool load(struct core_thread *t)
 	if (!store_open(core, store, t->why, sizeof(t->why)))
 		return false;
 	fiber_call_all(core, follow_there, store);
-	return true;
+	return functions_recover(core, store, t->why, sizeof(t->why));
 }
 
 /* Loads what is there, then lets clients in. */

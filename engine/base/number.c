@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,61 +73,6 @@ bool integer_parse(struct slice text, int64_t *out)
 	return true;
 }
 
-/* The shortest digits that read back, without trailing zeros, and the decimal exponent of
- * the first. Any decimal of up to 15 digits survives the way through a double, so if
- * 15 digits read back, cutting their zeros gives the shortest form; not so a denormal. */
-static int shortest_digits(double value, char digits[17], int *exponent)
-{
-	char text[32];
-	for (int n = value < DBL_MIN ? 1 : DBL_DIG; n <= 17; n++) {
-		snprintf(text, sizeof(text), "%.*e", n - 1, value);
-		if (n < 17 && strtod(text, NULL) != value)
-			continue;
-		digits[0] = text[0];
-		memcpy(digits + 1, text + 2, (size_t)n - 1);
-		*exponent = atoi(strchr(text, 'e') + 1);
-		while (n > 1 && digits[n - 1] == '0')
-			n--;
-		return n;
-	}
-	__builtin_unreachable();
-}
-
-/* Plain up to 7 zeros at either end, else with an exponent, as Redis' printer does. */
-static size_t lay_out(const char *digits, int n, int exponent, char *out)
-{
-	char *at = out;
-	if (exponent >= n - 1 && exponent < n + 7) {
-		memcpy(at, digits, (size_t)n);
-		memset(at + n, '0', (size_t)(exponent - n + 1));
-		return (size_t)exponent + 1;
-	}
-	if (exponent < n - 1 && (exponent - n + 1 > -7 || abs(exponent) < 4)) {
-		int whole = exponent < 0 ? 0 : exponent + 1;
-		if (whole == 0)
-			*at++ = '0';
-		memcpy(at, digits, (size_t)whole);
-		at += whole;
-		*at++ = '.';
-		for (int zeros = -1 - exponent; zeros > 0; zeros--)
-			*at++ = '0';
-		memcpy(at, digits + whole, (size_t)(n - whole));
-		return (size_t)(at - out) + (size_t)(n - whole);
-	}
-	*at++ = digits[0];
-	if (n > 1) {
-		*at++ = '.';
-		memcpy(at, digits + 1, (size_t)n - 1);
-		at += n - 1;
-	}
-	*at++ = 'e';
-	*at++ = exponent < 0 ? '-' : '+';
-	char number[INTEGER_TEXT_MAX];
-	size_t len = integer_format(abs(exponent), number);
-	memcpy(at, number, len);
-	return (size_t)(at - out) + len;
-}
-
 static size_t copy_text(const char *text, char *out)
 {
 	size_t len = strlen(text);
@@ -136,23 +80,64 @@ static size_t copy_text(const char *text, char *out)
 	return len;
 }
 
-size_t real_format(double value, char out[32])
+size_t real_format_17(double value, char out[32])
 {
+	const double exact_max = 1e15;
 	if (isnan(value))
 		return copy_text("nan", out);
 	if (isinf(value))
 		return copy_text(value < 0 ? "-inf" : "inf", out);
-	if (value == 0)
-		return copy_text(signbit(value) ? "-0" : "0", out);
-	if (fabs(value) < (double)(INT64_MAX / 2) && value == (double)(int64_t)value)
+	if (fabs(value) < exact_max && value == (double)(int64_t)value && value != 0)
 		return integer_format((int64_t)value, out);
-	char digits[17];
-	int exponent;
-	int n = shortest_digits(fabs(value), digits, &exponent);
-	size_t sign = value < 0;
-	if (sign)
-		out[0] = '-';
-	return sign + lay_out(digits, n, exponent, out + sign);
+	return (size_t)snprintf(out, 32, "%.17g", value);
+}
+
+/* Digits that are exact as a double, divided by a power of ten that is exact, are rounded once, as strtod() does.
+ * Source: Clinger, "How to Read Floating Point Numbers Accurately", PLDI 1990. False: not so simple a number. */
+static bool parse_simple(struct slice text, double *out)
+{
+	static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+	bool negative = text.len > 0 && text.ptr[0] == '-';
+	uint64_t digits = 0;
+	size_t at = negative, n = 0, n_behind = 0;
+	bool point = false;
+	if (text.len > 17)
+		return false;
+	for (; at < text.len; at++) {
+		uint8_t digit = (uint8_t)(text.ptr[at] - '0');
+		if (digit <= 9) {
+			digits = 10 * digits + digit;
+			n++;
+			n_behind += point;
+		} else if (text.ptr[at] == '.' && !point) {
+			point = true;
+		} else {
+			return false;
+		}
+	}
+	if (n == 0 || n > 15)
+		return false;
+	double value = (double)digits / tens[n_behind];
+	*out = negative ? -value : value;
+	return true;
+}
+
+bool real_parse_double(struct slice text, double *out)
+{
+	char copy[REAL_TEXT_MAX];
+	if (parse_simple(text, out))
+		return true;
+	if (text.len == 0 || text.len >= sizeof(copy) || isspace(text.ptr[0]))
+		return false;
+	memcpy(copy, text.ptr, text.len);
+	copy[text.len] = '\0';
+	char *end;
+	errno = 0;
+	double value = strtod(copy, &end);
+	if (end != copy + text.len || isnan(value) || (errno == ERANGE && (isinf(value) || value == 0)))
+		return false;
+	*out = value;
+	return true;
 }
 
 bool real_parse(struct slice text, long double *out)

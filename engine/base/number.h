@@ -14,9 +14,11 @@ size_t integer_format(int64_t value, char out[INTEGER_TEXT_MAX]);
 /* Only the form integer_format() writes: no spaces, no '+', no leading zeros, no "-0". */
 bool integer_parse(struct slice text, int64_t *out);
 
-/* The shortest decimal that reads back as `value` ("3", "0.1", "1e+21", "inf", "nan"),
- * as Redis' RESP3 doubles. */
-size_t real_format(double value, char out[32]);
+/* As Redis 7.0 says doubles on the wire: 17 digits at most ("3", "0.10000000000000001", "1e+21", "-0", "inf"). */
+size_t real_format_17(double value, char out[32]);
+
+/* Whole text as strtod() reads it, without leading spaces, "nan" or an empty text: a score. */
+bool real_parse_double(struct slice text, double *out);
 
 /* Whole text as strtold() reads it, without leading spaces, "nan" or an empty text. */
 bool real_parse(struct slice text, long double *out);

@@ -96,20 +96,12 @@ static bool set_named(struct settings *settings, const struct setting *setting, 
 
 static bool is_space(uint8_t c) { return c == ' ' || c == '\t' || c == '\r'; }
 
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The character that a backslash and what follows it stand for; `at` goes past them. */
 static uint8_t escaped(struct slice line, size_t *at)
 {
 	uint8_t c = line.ptr[*at + 1];
 	if (c == 'x' && *at + 3 < line.len) {
-		int high = hex_value(line.ptr[*at + 2]), low = hex_value(line.ptr[*at + 3]);
+		int high = hex_digit(line.ptr[*at + 2]), low = hex_digit(line.ptr[*at + 3]);
 		if (high >= 0 && low >= 0) {
 			*at += 4;
 			return (uint8_t)(high * 16 + low);

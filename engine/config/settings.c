@@ -18,7 +18,8 @@ struct row {
 	size_t offset;
 	int64_t min, max; /* of numbers; of sizes too, which the table keeps below 2^63 */
 	int64_t initial;  /* of all but texts */
-	const char *text; /* of texts */
+	const char *text; /* of texts; of letters: as errors list them */
+	const char *letters;
 };
 
 #define ROW(field_, name_, type_, change_, meaning_, ...)                                   \
@@ -37,6 +38,9 @@ struct row {
 	ROW(field, name, SETTING_IS_CHOICE, change, meaning, .initial = value, .setting.choices = words)
 #define SETTING_TEXT(field, name, value, change, meaning) \
 	ROW(field, name, SETTING_IS_TEXT, change, meaning, .text = value)
+#define SETTING_LETTERS(field, name, value, letters_, n_all, listed, change, meaning)                              \
+	ROW(field, name, SETTING_IS_LETTERS, change, meaning, .initial = value, .letters = letters_, .max = n_all, \
+	    .text = listed)
 
 static const struct row rows[] = {
 #include "engine/config/settings.def"
@@ -86,6 +90,9 @@ static void number_put(struct settings *settings, const struct row *row, int64_t
 		break;
 	case SETTING_IS_CHOICE:
 		*(int *)at = (int)value;
+		break;
+	case SETTING_IS_LETTERS:
+		*(uint32_t *)at = (uint32_t)value;
 		break;
 	case SETTING_IS_TEXT:
 		assert(!"a text is no number");
@@ -181,6 +188,35 @@ static bool bool_parse(struct slice value, int64_t *out)
 	return true;
 }
 
+/* A stands for the first `max` letters together. */
+static int64_t letters_all(const struct row *row) { return ((int64_t)1 << row->max) - 1; }
+
+static bool letters_parse(const struct row *row, struct slice value, int64_t *out)
+{
+	int64_t set = 0;
+	for (size_t i = 0; i < value.len; i++) {
+		const char *at = value.ptr[i] ? strchr(row->letters, value.ptr[i]) : NULL;
+		if (!at && value.ptr[i] != 'A')
+			return false;
+		set |= at ? (int64_t)1 << (at - row->letters) : letters_all(row);
+	}
+	*out = set;
+	return true;
+}
+
+/* As Redis has it: whoever has all has the letter behind them without it being said. */
+static void letters_say(const struct row *row, uint32_t set, struct buf *out)
+{
+	int64_t i = 0;
+	if ((set & letters_all(row)) == letters_all(row)) {
+		buf_byte(out, 'A');
+		i = row->max + 1;
+	}
+	for (; row->letters[i]; i++)
+		if (set & (uint32_t)1 << i)
+			buf_byte(out, (uint8_t)row->letters[i]);
+}
+
 /* Digits up to the first other character; false if there are none or they overflow. */
 static bool digits_parse(struct slice *text, unsigned base, int64_t *out)
 {
@@ -260,6 +296,11 @@ static bool number_parse(const struct row *row, struct slice value, int64_t *out
 			break;
 		say_choices(row->setting.choices, why, why_size);
 		return false;
+	case SETTING_IS_LETTERS:
+		if (letters_parse(row, value, out))
+			break;
+		snprintf(why, why_size, "Invalid event class character. Use '%s'.", row->text);
+		return false;
 	case SETTING_IS_TEXT:
 		assert(!"a text is no number");
 	}
@@ -271,7 +312,7 @@ static bool number_parse(const struct row *row, struct slice value, int64_t *out
 static bool in_range(const struct row *row, int64_t value, char *why, size_t why_size)
 {
 	enum setting_type type = row->setting.type;
-	if (type == SETTING_IS_BOOL || type == SETTING_IS_CHOICE)
+	if (type == SETTING_IS_BOOL || type == SETTING_IS_CHOICE || type == SETTING_IS_LETTERS)
 		return true;
 	if (value >= row->min && value <= row->max)
 		return true;
@@ -327,6 +368,9 @@ void settings_get(const struct settings *settings, const struct setting *setting
 		break;
 	case SETTING_IS_TEXT:
 		buf_append(out, slice_from_str(*(char *const *)at));
+		break;
+	case SETTING_IS_LETTERS:
+		letters_say(row_of(setting), *(const uint32_t *)at, out);
 		break;
 	}
 }
@@ -384,8 +428,9 @@ bool settings_check(const struct settings *settings, char *why, size_t why_size)
 static const char *type_word(const struct setting *setting)
 {
 	static const char *const words[] = {
-	        [SETTING_IS_INT] = "NUMBER",  [SETTING_IS_OCTAL] = "OCTAL",   [SETTING_IS_SIZE] = "SIZE",
-	        [SETTING_IS_BOOL] = "yes|no", [SETTING_IS_CHOICE] = "CHOICE", [SETTING_IS_TEXT] = "TEXT",
+	        [SETTING_IS_INT] = "NUMBER",      [SETTING_IS_OCTAL] = "OCTAL",   [SETTING_IS_SIZE] = "SIZE",
+	        [SETTING_IS_BOOL] = "yes|no",     [SETTING_IS_CHOICE] = "CHOICE", [SETTING_IS_TEXT] = "TEXT",
+	        [SETTING_IS_LETTERS] = "LETTERS",
 	};
 	return words[setting->type];
 }

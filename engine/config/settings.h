@@ -26,6 +26,7 @@ struct settings {
 #define SETTING_BOOL(field, ...) bool field;     /* yes, no */
 #define SETTING_CHOICE(field, ...) int field;    /* one of a list of words: its index */
 #define SETTING_TEXT(field, ...) char *field;    /* owned; "" by default */
+#define SETTING_LETTERS(field, ...) uint32_t field; /* a set of letters: bit i for the i-th */
 #include "engine/config/settings.def"
 #undef SETTING_INT
 #undef SETTING_OCTAL
@@ -33,6 +34,7 @@ struct settings {
 #undef SETTING_BOOL
 #undef SETTING_CHOICE
 #undef SETTING_TEXT
+#undef SETTING_LETTERS
 	char *file;       /* the configuration file it came from; NULL: none */
 	uint64_t version; /* grows with each change: a core that has a newer one ignores an older */
 };
@@ -42,7 +44,15 @@ enum setting_change {
 	SETTING_LIVE,
 };
 
-enum setting_type { SETTING_IS_INT, SETTING_IS_OCTAL, SETTING_IS_SIZE, SETTING_IS_BOOL, SETTING_IS_CHOICE, SETTING_IS_TEXT };
+enum setting_type {
+	SETTING_IS_INT,
+	SETTING_IS_OCTAL,
+	SETTING_IS_SIZE,
+	SETTING_IS_BOOL,
+	SETTING_IS_CHOICE,
+	SETTING_IS_TEXT,
+	SETTING_IS_LETTERS
+};
 
 /* A row, for those that walk the table (CONFIG GET *, --help). */
 struct setting {

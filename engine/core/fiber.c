@@ -18,7 +18,9 @@
 
 enum {
 	IDLE_MAX = 64, /* stacks kept for the next fiber */
+	DEEP_IDLE_MAX = 4,
 	STACK_SIZE = FIBER_STACK_SIZE * SANITIZE_STACK_FACTOR,
+	DEEP_STACK_SIZE = FIBER_DEEP_STACK_SIZE * SANITIZE_STACK_FACTOR,
 };
 
 struct stack {
@@ -39,20 +41,28 @@ struct fiber {
 	bool waits;
 	bool woken;     /* before it waited */
 	bool from_loop; /* resumed by its task: nothing else is half done below it */
+	bool deep;
+};
+
+/* Stacks of one size, kept for the next fiber. */
+struct idle_stacks {
+	struct fiber *first;
+	uint32_t n;
 };
 
 struct fiber_pool {
 	struct fiber *running;
 	struct stack thread; /* the core's own stack */
-	struct fiber *idle;
-	uint32_t n_idle;
+	struct idle_stacks idle, deep_idle;
 	uint32_t n_living;
 };
+
+static size_t stack_size(bool deep) { return deep ? DEEP_STACK_SIZE : STACK_SIZE; }
 
 void fiber_switch(void **out_sp, void *to_sp);
 void fiber_begin(void);
 
-static struct fiber *pool_take(struct fiber_pool *pool);
+static struct fiber *pool_take(struct fiber_pool *pool, bool deep);
 static void pool_put(struct fiber_pool *pool, struct fiber *fiber);
 
 /* ---- switching ------------------------------------------------------------------ */
@@ -136,16 +146,20 @@ static void run_task(struct core *core, struct task *task)
 	resume(core, container_of(task, struct fiber, task), true);
 }
 
-void fiber_start(struct core *core, void (*run)(void *arg), void *arg)
+static void start(struct core *core, void (*run)(void *arg), void *arg, bool deep)
 {
-	struct fiber *fiber = pool_take(core->fibers);
-	void *bottom = (char *)(fiber + 1) - STACK_SIZE;
-	*fiber = (struct fiber){.run = run, .arg = arg, .task = {.run = run_task, .name = "fiber"}};
-	fiber->stack.facts = (struct stack_facts){.bottom = bottom, .size = STACK_SIZE - sizeof(*fiber)};
+	struct fiber *fiber = pool_take(core->fibers, deep);
+	size_t size = stack_size(deep);
+	void *bottom = (char *)(fiber + 1) - size;
+	*fiber = (struct fiber){.run = run, .arg = arg, .task = {.run = run_task, .name = "fiber"}, .deep = deep};
+	fiber->stack.facts = (struct stack_facts){.bottom = bottom, .size = size - sizeof(*fiber)};
 	fiber->stack.sp = first_frame(fiber, fiber_main, fiber);
 	sanitize_born(&fiber->stack.facts);
 	resume(core, fiber, false);
 }
+
+void fiber_start(struct core *core, void (*run)(void *arg), void *arg) { start(core, run, arg, false); }
+void fiber_start_deep(struct core *core, void (*run)(void *arg), void *arg) { start(core, run, arg, true); }
 
 struct fiber *fiber_self(struct core *core) { return core->fibers->running; }
 
@@ -273,47 +287,64 @@ void fiber_call_all(struct core *core, void (*work)(struct core *there, void *ar
 
 struct fiber_pool *fiber_pool_new(void) { return memory_zalloc(sizeof(struct fiber_pool)); }
 
-static void stack_unmap(struct fiber *fiber) { os_stack_unmap((char *)(fiber + 1) - STACK_SIZE, STACK_SIZE); }
+static struct idle_stacks *idle_of(struct fiber_pool *pool, bool deep)
+{
+	return deep ? &pool->deep_idle : &pool->idle;
+}
+
+static void stack_unmap(struct fiber *fiber, bool deep)
+{
+	os_stack_unmap((char *)(fiber + 1) - stack_size(deep), stack_size(deep));
+}
+
+static void idle_free(struct idle_stacks *idle, bool deep)
+{
+	while (idle->first) {
+		struct fiber *fiber = idle->first;
+		idle->first = fiber->next_idle;
+		stack_unmap(fiber, deep);
+	}
+}
 
 void fiber_pool_free(struct fiber_pool *pool)
 {
 	if (!pool)
 		return;
 	assert(pool->n_living == 0);
-	while (pool->idle) {
-		struct fiber *fiber = pool->idle;
-		pool->idle = fiber->next_idle;
-		stack_unmap(fiber);
-	}
+	idle_free(&pool->idle, false);
+	idle_free(&pool->deep_idle, true);
 	memory_free(pool);
 }
 
-static struct fiber *pool_take(struct fiber_pool *pool)
+static struct fiber *pool_take(struct fiber_pool *pool, bool deep)
 {
-	struct fiber *fiber = pool->idle;
+	struct idle_stacks *idle = idle_of(pool, deep);
+	struct fiber *fiber = idle->first;
 	pool->n_living++;
 	if (fiber) {
-		pool->idle = fiber->next_idle;
-		pool->n_idle--;
+		idle->first = fiber->next_idle;
+		idle->n--;
 		return fiber;
 	}
-	char *stack = os_stack_map(STACK_SIZE);
+	char *stack = os_stack_map(stack_size(deep));
 	/* As memory_alloc(): the number of fibers is limited where they are started. */
 	assert(stack);
-	return (struct fiber *)(stack + STACK_SIZE) - 1;
+	return (struct fiber *)(stack + stack_size(deep)) - 1;
 }
 
 static void pool_put(struct fiber_pool *pool, struct fiber *fiber)
 {
+	bool deep = fiber->deep;
+	struct idle_stacks *idle = idle_of(pool, deep);
 	sanitize_gone(&fiber->stack.facts);
 	pool->n_living--;
-	if (pool->n_idle == IDLE_MAX) {
-		stack_unmap(fiber);
+	if (idle->n == (deep ? DEEP_IDLE_MAX : IDLE_MAX)) {
+		stack_unmap(fiber, deep);
 		return;
 	}
-	fiber->next_idle = pool->idle;
-	pool->idle = fiber;
-	pool->n_idle++;
+	fiber->next_idle = idle->first;
+	idle->first = fiber;
+	idle->n++;
 }
 
 uint32_t fiber_pool_living(const struct fiber_pool *pool) { return pool->n_living; }

@@ -23,10 +23,12 @@ struct core;
 struct fiber;
 struct message;
 
-enum { FIBER_STACK_SIZE = 64 * 1024 };
+enum { FIBER_STACK_SIZE = 64 * 1024, FIBER_DEEP_STACK_SIZE = 8 * 1024 * 1024 };
 
-/* Runs `run(arg)` in a new fiber: at once, until its first wait. */
+/* Runs `run(arg)` in a new fiber: at once, until its first wait. A deep one has the stack that an interpreter of
+ * scripts needs. */
 void fiber_start(struct core *core, void (*run)(void *arg), void *arg);
+void fiber_start_deep(struct core *core, void (*run)(void *arg), void *arg);
 
 /* The running fiber; NULL in task code. */
 struct fiber *fiber_self(struct core *core);
@@ -53,7 +55,7 @@ void fiber_call_all(struct core *core, void (*work)(struct core *there, void *ar
  * controls. SIZE_MAX outside fibers, where depth is the code's own. */
 size_t fiber_stack_left(struct core *core);
 
-struct fiber_pool; /* one a core; stacks idle in it are few (64) */
+struct fiber_pool; /* one a core; stacks idle in it are few (64, and 4 deep ones) */
 struct fiber_pool *fiber_pool_new(void) must_check;
 void fiber_pool_free(struct fiber_pool *pool); /* asserts that no fiber lives */
 uint32_t fiber_pool_living(const struct fiber_pool *pool);

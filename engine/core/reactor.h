@@ -32,6 +32,8 @@ struct reactor_stats {
 };
 const struct reactor_stats *reactor_stats(const struct core *core);
 
+void reactor_forget_longest(struct core *core); /* the two longest runs begin anew */
+
 /* Accounts for something that ran from `from_ns` until now, and returns now: counts a stall
  * if it took over 200 us, and logs it with its name over 1 ms of CPU time. The loop does
  * so for tasks and messages; callbacks of the I/O may do it for themselves. */

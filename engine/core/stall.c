@@ -81,6 +81,11 @@ void stall_check_calls(struct core *core, int n)
 		stall_note(core, from_ns, core->reactor->at_ns, "completions", NULL);
 }
 
+void reactor_forget_longest(struct core *core)
+{
+	core->reactor->stats.run_longest_ns = core->reactor->stats.run_longest_cpu_ns = 0;
+}
+
 uint64_t reactor_ran(struct core *core, uint64_t from_ns, const char *name)
 {
 	uint64_t now_ns = io_now_ns(core->io);

@@ -278,10 +278,31 @@ int os_file_load(const char *path, size_t size_max, struct buf *out)
 	}
 }
 
+/* The name of what was just made, in the directory that holds it. */
+static int name_sync(const char *path)
+{
+	char parent[4096];
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+	memcpy(parent, path, len);
+	parent[len] = 0;
+	int fd = open(len ? parent : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int result = fsync(fd) == 0 ? 0 : -errno;
+	close(fd);
+	return result;
+}
+
+/* A name whose sync failed must not be found by the next attempt: a later sync could succeed without it. */
 static int directory_make_one(const char *path)
 {
-	if (mkdir(path, 0750) == 0)
-		return 0;
+	if (mkdir(path, 0750) == 0) {
+		int result = name_sync(path);
+		if (result < 0)
+			(void)rmdir(path);
+		return result;
+	}
 	int err = errno;
 	struct stat st;
 	if (stat(path, &st) == 0)
@@ -298,7 +319,7 @@ int os_directory_make(const char *path)
 	if (len >= sizeof(part))
 		return -ENAMETOOLONG;
 	for (size_t at = 1; at <= len; at++) {
-		if (path[at] != '/' && path[at] != 0)
+		if ((path[at] != '/' && path[at] != 0) || path[at - 1] == '/')
 			continue;
 		memcpy(part, path, at);
 		part[at] = 0;

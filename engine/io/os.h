@@ -48,7 +48,9 @@ void os_stack_unmap(void *stack, size_t size);
 
 /* A whole file of at most `size_max` bytes, appended to `out`. */
 int os_file_load(const char *path, size_t size_max, struct buf *out) must_check;
-int os_directory_make(const char *path) must_check; /* with parents; fine if it is there */
+/* With parents, each durable by name; fine if it is there. What holds a directory that is made must be readable, or its
+ * name could not be synced: -EACCES. */
+int os_directory_make(const char *path) must_check;
 
 /* Which block device a file lies on (0: unknown), and whether that makes a single write durable without a flush of its
  * whole cache: it forces writes through, or has no cache that forgets. False where nobody says. */

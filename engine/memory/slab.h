@@ -4,10 +4,12 @@
  *           doubling (12.5 %) up to SLAB_SMALL_MAX. A class takes 64 KiB spans out of
  *           2 MiB huge-page regions; an empty span serves any class; empty regions wait
  *           for slab_trim(), since giving one back takes time. Larger blocks come from memory.h, huge ones from
- * os_map(). Frees     Sized: the caller knows what it asked for, so blocks carry no header. Align     A block whose
- * rounded size is a multiple of 128 lies on a multiple of 128; every block on a multiple of 8. Owner     One core; no
- * locks. Errors    None: shard_admit() keeps within maxmemory; exhaustion ends the process. Source    Bonwick, "The
- * Slab Allocator", USENIX Summer 1994.
+ *           os_map().
+ * Frees     Sized: the caller knows what it asked for, so blocks carry no header.
+ * Align     A block whose rounded size is a multiple of 128 lies on a multiple of 128; every block on a multiple of 8.
+ * Owner     One core; no locks.
+ * Errors    None: shard_admit() keeps within maxmemory; exhaustion ends the process.
+ * Source    Bonwick, "The Slab Allocator", USENIX Summer 1994.
  */
 #pragma once
 

@@ -170,6 +170,8 @@ static void take_cipher(struct connection *c, struct io_chunk chunk)
 	}
 	if (result > 0)
 		c->ended = true;
+	if (result > 0 && c->blocked && c->protocol->left)
+		c->protocol->left(c);
 	if (may_feed(c))
 		window_extend(c);
 	feed(c);
@@ -234,6 +236,8 @@ static void on_end(struct io_socket *socket, int error)
 {
 	struct connection *c = container_of(socket, struct connection, socket);
 	c->ended = true;
+	if (c->blocked && c->protocol->left)
+		c->protocol->left(c);
 	if (error || c->lingering) {
 		connection_abort(c);
 		return;

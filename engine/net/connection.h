@@ -43,6 +43,8 @@ struct protocol {
 	void (*input)(struct connection *connection);
 	/* The peer has sent all; what is in the window is all there will ever be. */
 	void (*ended)(struct connection *connection);
+	/* The same, while input is blocked: it is not shown what came before. NULL: nobody asks. */
+	void (*left)(struct connection *connection);
 	/* The server stops: finish what runs and call connection_close(). */
 	void (*drain)(struct connection *connection);
 	/* Nothing came or went for as long as the setting `timeout` says. NULL: it may stay. */

@@ -12,6 +12,7 @@
 #include "kernels/checksum/crc64.h"
 #include "kernels/column/bits.h"
 #include "kernels/hash/tag.h"
+#include "kernels/text/find_text.h"
 #include "kernels/text/resp_scan.h"
 #include "kernels/text/utf8.h"
 
@@ -57,6 +58,7 @@ LOOP(tag_match_many, ((tag_match_many_fn *)run)(bytes, (uint8_t)n))
 LOOP(tag_match_many_inline, tag_match_many_inline(bytes, (uint8_t)n))
 LOOP(find_byte, ((find_byte_fn *)run)(bytes, n, '\n'))
 LOOP(find_crlf, ((find_crlf_fn *)run)(bytes, n))
+LOOP(find_text, ((find_text_fn *)run)(bytes, n, (const uint8_t *)"aab", 3))
 LOOP(utf8_valid, ((utf8_valid_fn *)run)(bytes, n))
 LOOP(bits_count, ((bits_count_fn *)run)(bytes, n))
 LOOP(bits_merge, (((bits_merge_fn *)run)(output + 16, bytes, n), output[16]))
@@ -98,6 +100,7 @@ static const struct bench benches[] = {
         {"tag_match_many", "random", fill_random, loop_tag_match_many, loop_tag_match_many_inline, {400}},
         {"find_byte", "no match", fill_ascii, loop_find_byte, NULL, {16, 40, 100, 1024, 16384}},
         {"find_crlf", "no match", fill_ascii, loop_find_crlf, NULL, {16, 40, 100, 1024, 16384}},
+        {"find_text", "no match", fill_zeros, loop_find_text, NULL, {16, 100, 1024, 16384}},
         {"utf8_valid", "ASCII", fill_ascii, loop_utf8_valid, NULL, {16, 40, 100, 1024, 16384}},
         {"utf8_valid", "letters", fill_letters, loop_utf8_valid, NULL, {16, 40, 100, 1024, 16384}},
         {"bits_count", "random", fill_random, loop_bits_count, NULL, {16, 100, 1024, 16384}},

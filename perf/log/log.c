@@ -1,4 +1,4 @@
-/* What the log costs: nanoseconds to append a record, its write aside; those of its checksums, when its frame leaves;
+/* What the log costs: nanoseconds to append a record, its write aside; those of its checksums, when its frame is shut;
  * commits a second when each of some sessions waits for its own; megabytes a second to read it back. On real files in
  * the present folder.
  *
@@ -22,7 +22,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SEGMENT_SIZE = 16 * 1024 * 1024, BATCH = 1000, BATCHES = 3000, COMMITS_NS = 2000 * 1000 * 1000 };
+enum {
+	SEGMENT_SIZE = 16 * 1024 * 1024,
+	BACKLOG = 2 * 1024 * 1024,
+	BATCH = 1000,
+	BATCHES = 3000,
+	COMMITS_NS = 2000 * 1000 * 1000
+};
 
 static const char directory[] = "perf-log.data";
 
@@ -95,7 +101,7 @@ static void measure_append(struct bench *b, size_t size)
 		ns += took_ns;
 		best_ns = took_ns < best_ns ? took_ns : best_ns;
 		log_forget_before(b->log, log_durable(b->log));
-		while (log_backlog(b->log) > 256 * 1024)
+		while (log_backlog(b->log) > BACKLOG)
 			fiber_sleep(b->core, 100 * 1000);
 	}
 	printf("append of %4zu bytes: %5.1f ns; %5.1f in an undisturbed moment\n", size, (double)ns / BATCH / BATCHES,
@@ -212,7 +218,7 @@ static void measure(void *arg)
 		measure_commits(b, sessions[i]);
 	for (int i = 0; i < 2000; i++) {
 		append_batch(b->log, 60);
-		while (log_backlog(b->log) > 512 * 1024)
+		while (log_backlog(b->log) > BACKLOG)
 			fiber_sleep(b->core, 100 * 1000);
 	}
 	log_close(b->log);

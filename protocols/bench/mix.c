@@ -27,11 +27,27 @@ static const struct operation operations[] = {
         {"ttl", "ask how long a key lives", {"TTL", "@key"}},
         {"type", "ask for a key's type", {"TYPE", "@key"}},
         {"lpush", "push a value to a list", {"LPUSH", "@list", "@value"}},
+        {"rpush", "push a value to the end of a list", {"RPUSH", "@list", "@value"}},
         {"lpop", "pop a value from a list", {"LPOP", "@list"}},
+        {"rpop", "pop a value from the end of a list", {"RPOP", "@list"}},
+        {"lrange", "read ten values of a list", {"LRANGE", "@list", "0", "9"}},
         {"hset", "write a field of a hash", {"HSET", "@hash", "@small", "@value"}},
         {"hget", "read a field of a hash", {"HGET", "@hash", "@small"}},
+        {"hgetall", "read all of a hash", {"HGETALL", "@hash"}},
         {"sadd", "add a member to a set", {"SADD", "@sets", "@small"}},
-        {"zadd", "add a member to a sorted set", {"ZADD", "@rank", "@small", "@value"}},
+        {"srem", "take a member from a set", {"SREM", "@sets", "@small"}},
+        {"sismember", "ask for a member of a set", {"SISMEMBER", "@sets", "@small"}},
+        {"zadd", "give a member of a sorted set a score", {"ZADD", "@rank", "@small", "@small"}},
+        {"zrange", "read ten members of a sorted set", {"ZRANGE", "@rank", "0", "9"}},
+        {"zrank", "ask for the rank of a member", {"ZRANK", "@rank", "@small"}},
+        {"xadd", "append an entry to a stream", {"XADD", "@strm", "*", "field", "@value"}},
+        {"xreadgroup",
+         "read the next entry of a stream as a consumer of group g",
+         {"XREADGROUP", "GROUP", "g", "c", "COUNT", "1", "STREAMS", "@strm", ">"}},
+        {"eval",
+         "write a string by a script",
+         {"EVAL", "return redis.call('SET', KEYS[1], ARGV[1])", "1", "@key", "@value"}},
+        {"publish", "publish a value to channel `channel`", {"PUBLISH", "channel", "@value"}},
         {"ping", "nothing but the way there and back", {"PING"}},
 };
 
@@ -40,8 +56,8 @@ static const struct {
 	const char *word;
 	char prefix[KEY_PREFIX_SIZE + 1];
 } key_words[] = {
-        {"@key", "key:"},  {"@tail", "app:"}, {"@bits", "bit:"}, {"@count", "cnt:"},
-        {"@list", "lst:"}, {"@hash", "hsh:"}, {"@sets", "set:"}, {"@rank", "zst:"},
+        {"@key", "key:"},  {"@tail", "app:"}, {"@bits", "bit:"}, {"@count", "cnt:"}, {"@list", "lst:"},
+        {"@hash", "hsh:"}, {"@sets", "set:"}, {"@rank", "zst:"}, {"@strm", "str:"},
 };
 
 enum { SMALL_NUMBERS = 65536 };

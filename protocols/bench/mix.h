@@ -14,7 +14,7 @@
 
 enum {
 	MIX_OPERATIONS_MAX = 16,
-	MIX_WORDS_MAX = 6,
+	MIX_WORDS_MAX = 9,
 	KEY_SIZE_MAX = 1024,
 	KEY_PREFIX_SIZE = 4, /* "key:" and its like; dropped where the key size has no room for it */
 };

@@ -246,14 +246,6 @@ static bool is_space(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 /* What ends a word outside quotes: fewer than what may stand before one. */
 static bool ends_word(uint8_t c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static uint8_t escaped(uint8_t c)
 {
 	switch (c) {

@@ -1,5 +1,6 @@
 #include "protocols/resp/render.h"
 
+#include "engine/base/copy.h"
 #include "engine/base/number.h"
 
 /* Longest type byte, number and line end. */
@@ -27,14 +28,17 @@ static inline uint8_t *put_bytes(uint8_t *at, struct slice bytes)
 	return at + bytes.len;
 }
 
-/* ":12\r\n": most numbers in replies are small. */
+/* ":12\r\n": most numbers in replies are small. Whether they have one digit or two is no branch. */
 static inline uint8_t *put_number(uint8_t *at, char type, int64_t value)
 {
 	*at++ = (uint8_t)type;
-	if (likely(value >= 0 && value < 10))
-		*at++ = (uint8_t)('0' + value);
-	else
+	if (likely(value >= 0 && value < 100)) {
+		*at = (uint8_t)('0' + value / 10);
+		at += value >= 10;
+		*at++ = (uint8_t)('0' + value % 10);
+	} else {
 		at += integer_format(value, (char *)at);
+	}
 	return put_line_end(at);
 }
 
@@ -66,7 +70,8 @@ static void say_array(struct reply *reply, size_t n) { say_number(reply, '*', (i
 static void say_bulk(struct reply *reply, struct slice bytes)
 {
 	uint8_t *at = put_number(room(reply, HEADER_MAX + bytes.len + 2), '$', (int64_t)bytes.len);
-	wrote(reply, put_line_end(put_bytes(at, bytes)));
+	copy_short(at, bytes.ptr, bytes.len);
+	wrote(reply, put_line_end(at + bytes.len));
 }
 
 static void say_lent(struct reply *reply, struct loan loan)
@@ -91,7 +96,7 @@ static void say2_map(struct reply *reply, size_t n_pairs) { say_array(reply, 2 *
 static void say2_real(struct reply *reply, double value)
 {
 	char text[32];
-	say_bulk(reply, slice_of(text, real_format(value, text)));
+	reply_bulk(reply, slice_of(text, real_format_17(value, text)));
 }
 
 static void say2_verbatim(struct reply *reply, const char format[4], struct slice bytes) { say_bulk(reply, bytes); }
@@ -125,6 +130,7 @@ const struct reply_ops resp2_ops = {
 static void say3_null(struct reply *reply) { say_literal(reply, S("_\r\n")); }
 static void say3_boolean(struct reply *reply, bool value) { say_literal(reply, value ? S("#t\r\n") : S("#f\r\n")); }
 static void say3_big_number(struct reply *reply, struct slice digits) { say_line(reply, '(', digits); }
+static void say3_decimal(struct reply *reply, struct slice digits) { say_line(reply, ',', digits); }
 static void say3_map(struct reply *reply, size_t n_pairs) { say_number(reply, '%', (int64_t)n_pairs); }
 static void say3_set(struct reply *reply, size_t n) { say_number(reply, '~', (int64_t)n); }
 static void say3_push(struct reply *reply, size_t n) { say_number(reply, '>', (int64_t)n); }
@@ -133,7 +139,7 @@ static void say3_attribute(struct reply *reply, size_t n_pairs) { say_number(rep
 static void say3_real(struct reply *reply, double value)
 {
 	char text[32];
-	say_line(reply, ',', slice_of(text, real_format(value, text)));
+	say_line(reply, ',', slice_of(text, real_format_17(value, text)));
 }
 
 static void say3_verbatim(struct reply *reply, const char format[4], struct slice bytes)
@@ -161,4 +167,5 @@ const struct reply_ops resp3_ops = {
         .push = say3_push,
         .attribute = say3_attribute,
         .lent = say_lent,
+        .decimal = say3_decimal,
 };

@@ -11,6 +11,7 @@
 #include "engine/log/log.h"
 #include "protocols/resp/parse.h"
 #include "protocols/resp/render.h"
+#include "query/session/block.h"
 #include "query/session/round.h"
 #include "query/session/session.h"
 
@@ -28,7 +29,7 @@ struct resp_connection {
 	bool broken;         /* the parser has given up; parser.error says why */
 	bool draining;       /* close when the round is done */
 	struct postponed postponed;
-	struct buf kept_back; /* messages, until a transaction is answered */
+	struct buf kept_back; /* messages, until what runs is answered */
 };
 
 static struct resp_connection *of_session(const struct session *session)
@@ -52,6 +53,14 @@ static void push(struct session *session, struct reply *out)
 	*out = (struct reply){.ops = ops_of(session), .out = to};
 }
 
+/* A round that runs may owe answers of reads that were before the change. */
+static void push_behind(struct session *session, struct reply *out)
+{
+	struct resp_connection *r = of_session(session);
+	struct buf *to = r->running ? &r->kept_back : connection_out(&r->connection);
+	*out = (struct reply){.ops = ops_of(session), .out = to};
+}
+
 static void pushed(struct session *session)
 {
 	struct resp_connection *r = of_session(session);
@@ -68,6 +77,8 @@ static void close_session(struct session *session, bool at_once)
 	struct resp_connection *r = of_session(session);
 	session->flags |= SESSION_CLOSING;
 	if (at_once)
+		session_leave(session);
+	if (at_once)
 		connection_abort(&r->connection);
 	else if (r->running)
 		r->draining = true; /* the answer of the running round goes out first */
@@ -77,6 +88,8 @@ static void close_session(struct session *session, bool at_once)
 
 static void address(struct session *session, bool local, char *out, size_t size)
 {
+	/* The peer's end of a Unix socket has no name. */
+	local |= (session->flags & SESSION_UNIX) != 0;
 	connection_address(&of_session(session)->connection, local, out, size);
 }
 
@@ -91,14 +104,22 @@ static size_t memory(const struct session *session, size_t *input, size_t *outpu
 	const struct connection *c = &r->connection;
 	*input = connection_input(c).len;
 	*output = connection_unsent(c);
-	return sizeof(*r) + c->carry.cap + c->out.cap + c->sending.cap + r->parser.places.cap;
+	size_t waiting = session->blocked ? blocked_memory(session->blocked) : 0;
+	return sizeof(*r) + waiting + c->carry.cap + c->out.cap + c->sending.cap + r->parser.places.cap;
 }
 
 static int descriptor(const struct session *session) { return of_session(session)->connection.socket.fd; }
 
+static void resume(struct session *session)
+{
+	struct connection *c = &of_session(session)->connection;
+	connection_written(c);
+	connection_unblock(c);
+}
+
 static const struct session_ops session_ops = {
-	.reply_ops = ops_of, .push = push, .pushed = pushed, .close = close_session, .address = address,
-	.trust = trust, .memory = memory, .descriptor = descriptor,
+	.reply_ops = ops_of, .push = push, .pushed = pushed, .push_behind = push_behind, .close = close_session,
+	.address = address, .trust = trust, .memory = memory, .descriptor = descriptor, .resume = resume,
 };
 
 /* ---- what a round asks of its wire -------------------------------------------------- */
@@ -110,6 +131,17 @@ static void lend(void *wire, struct slice bytes, void *object, uint16_t core)
 	struct resp_connection *r = wire;
 	connection_splice(&r->connection, (struct splice){.bytes = bytes, .sent = loan_return, .object = object,
 							  .from = core});
+}
+
+/* The peer has gone while the session waits: nothing may be taken for it any more. */
+static void leave(struct connection *c)
+{
+	struct resp_connection *r = container_of(c, struct resp_connection, connection);
+	if (!r->session.blocked)
+		return;
+	session_leave(&r->session);
+	connection_close(c);
+	connection_unblock(c);
 }
 
 /* The round is done: its bytes may go. */
@@ -127,15 +159,37 @@ static void settle(struct resp_connection *r)
 	connection_written(&r->connection);
 }
 
+/* The client waits for keys: its next commands stay in the input, and how long it waits is not our doing. One that
+ * has left meanwhile, or is to leave, waits no more. */
+static void stand_still(struct resp_connection *r)
+{
+	struct connection *c = &r->connection;
+	(void)connection_keep_input(c);
+	connection_block(c);
+	c->asked_ns = 0;
+	if (c->ended || c->closing)
+		leave(c);
+}
+
+/* A round has ended: true if input goes on. */
+static bool ends(struct resp_connection *r)
+{
+	r->running = false;
+	settle(r);
+	if (r->draining)
+		connection_close(&r->connection);
+	if (likely(!r->session.blocked))
+		return true;
+	stand_still(r);
+	return false;
+}
+
 static void done(void *wire)
 {
 	struct resp_connection *r = wire;
 	struct connection *c = &r->connection;
-	r->running = false;
-	settle(r);
-	if (r->draining)
-		connection_close(c);
-	connection_unblock(c);
+	if (ends(r))
+		connection_unblock(c);
 	connection_release(c);
 }
 
@@ -190,12 +244,9 @@ static bool run(struct resp_connection *r)
 	r->running = true;
 	connection_hold(&r->connection);
 	if (round_run(r->round)) {
-		r->running = false;
-		settle(r);
-		if (r->draining)
-			connection_close(&r->connection);
+		bool goes_on = ends(r);
 		connection_release(&r->connection);
-		return true;
+		return goes_on;
 	}
 	connection_block(&r->connection);
 	return false;
@@ -265,6 +316,13 @@ static void input(struct connection *c)
 
 /* ---- life --------------------------------------------------------------------------- */
 
+static bool is_unix(struct connection *c)
+{
+	char peer[8] = "";
+	connection_address(c, false, peer, sizeof(peer));
+	return strcmp(peer, ":0") == 0;
+}
+
 static void opened(struct connection *c)
 {
 	struct resp_connection *r = container_of(c, struct resp_connection, connection);
@@ -272,6 +330,8 @@ static void opened(struct connection *c)
 	r->session.ops = &session_ops;
 	r->session.id = c->id;
 	r->postponed.again = run_again;
+	if (is_unix(c))
+		r->session.flags |= SESSION_UNIX;
 	session_open(&r->session);
 }
 
@@ -294,7 +354,7 @@ static void drain(struct connection *c)
 static void idled(struct connection *c)
 {
 	struct resp_connection *r = container_of(c, struct resp_connection, connection);
-	if (!r->running && !link_linked(&r->postponed.link) && subscriptions_count(&r->session) == 0)
+	if (!r->running && !r->session.blocked && !link_linked(&r->postponed.link) && subscriptions_count(&r->session) == 0)
 		connection_abort(c);
 }
 
@@ -317,6 +377,7 @@ const struct protocol resp_protocol = {
 	.opened = opened,
 	.input = input,
 	.ended = ended,
+	.left = leave,
 	.drain = drain,
 	.idled = idled,
 	.closed = closed,

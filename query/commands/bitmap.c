@@ -3,6 +3,7 @@
 #include "kernels/bytes.h"
 #include "kernels/column/bits.h"
 #include "query/commands/command.h"
+#include "query/commands/notify.h"
 #include "query/commands/string_limit.h"
 #include "storage/journal/journal.h"
 
@@ -64,6 +65,7 @@ static enum err run_setbit(struct exec *exec)
 		uint8_t *byte = string_edit(exec->shard, &exec->first, size) + at / 8;
 		*byte = (uint8_t)((*byte & ~(0x80 >> at % 8)) | (bit << (7 - at % 8)));
 		shard_note_patch(exec->shard, at / 8, 1);
+		exec_notify(exec, EVENT_STRING, S("setbit"), &exec->first);
 	}
 	reply_integer(exec->reply, old);
 	return OK;
@@ -272,12 +274,14 @@ static enum err run_bitop(struct exec *exec)
 	}
 	TRY(measure_sources(exec, &size));
 	if (size == 0) {
-		keyspace_delete(exec->shard, &exec->first);
+		if (keyspace_delete(exec->shard, &exec->first))
+			exec_notify(exec, EVENT_GENERIC, S("del"), &exec->first);
 	} else {
 		/* Apart from the destination, which may be a source too. */
 		cleanup(buf_fini) struct buf result = {0};
 		merge_sources(exec, operation, buf_reserve(&result, size), size);
 		string_put_bytes(exec->shard, &exec->first, slice_of(result.ptr, size), EXPIRES_NEVER, true);
+		exec_notify(exec, EVENT_STRING, S("set"), &exec->first);
 	}
 	reply_integer(exec->reply, (int64_t)size);
 	return OK;
@@ -531,6 +535,8 @@ static enum err run_planned(struct exec *exec, const struct field_plan *plan)
 	while (next_field(exec, &reader, &field, &said))
 		run_field(exec, &field, &target);
 	assert(!said);
+	if (target.bytes)
+		exec_notify(exec, EVENT_STRING, S("setbit"), &exec->first);
 	return OK;
 }
 

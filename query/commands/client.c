@@ -10,6 +10,8 @@
 #include "query/commands/commands.h"
 #include "query/commands/pubsub.h"
 #include "query/commands/rows_private.h"
+#include "query/commands/tracking.h"
+#include "query/session/block.h"
 #include "query/session/session.h"
 #include "query/session/transaction.h"
 
@@ -190,45 +192,6 @@ static enum err run_client_durability(struct exec *exec)
 	return ERR_SYNTAX;
 }
 
-/* ---- tracking --------------------------------------------------------------------- */
-
-static enum err run_client_tracking(struct exec *exec)
-{
-	if (exec->argc == 3 && exec_is(exec, 2, S("OFF"))) {
-		reply_ok(exec->reply); /* it is */
-		return OK;
-	}
-	reply_error_fmt(exec->reply, "ERR CLIENT TRACKING is not supported by this server yet");
-	return OK;
-}
-
-static enum err run_client_caching(struct exec *exec)
-{
-	reply_error_fmt(exec->reply, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "
-	                             "OPTIN or OPTOUT mode enabled");
-	return OK;
-}
-
-static enum err run_client_getredir(struct exec *exec)
-{
-	reply_integer(exec->reply, -1);
-	return OK;
-}
-
-static enum err run_client_trackinginfo(struct exec *exec)
-{
-	struct reply *reply = exec->reply;
-	reply_map(reply, 3);
-	reply_str(reply, "flags");
-	reply_set(reply, 1);
-	reply_str(reply, "off");
-	reply_str(reply, "redirect");
-	reply_integer(reply, -1);
-	reply_str(reply, "prefixes");
-	reply_array(reply, 0);
-	return OK;
-}
-
 /* ---- kinds of clients ------------------------------------------------------------- */
 
 enum client_type { CLIENT_NORMAL, CLIENT_PUBSUB, CLIENT_REPLICA, CLIENT_MASTER, CLIENT_ANY };
@@ -260,17 +223,32 @@ static bool is_of_type(const struct session *session, enum client_type type)
 
 /* ---- lists ------------------------------------------------------------------------ */
 
+static void append_tracking_flags(struct buf *out, const struct session *session)
+{
+	if (tracking_is_on(session))
+		buf_byte(out, 't');
+	if (tracking_is_broken(session))
+		buf_byte(out, 'R');
+	if (tracking_options(session) & TRACKING_BROADCAST)
+		buf_byte(out, 'B');
+}
+
 static void append_flags(struct buf *out, const struct session *session)
 {
 	size_t before = out->len;
+	if (link_linked(&session->watching))
+		buf_byte(out, 'O');
 	if (is_of_type(session, CLIENT_PUBSUB))
 		buf_byte(out, 'P');
 	if (transaction_is_queueing(session))
 		buf_byte(out, 'x');
+	if (session->blocked)
+		buf_byte(out, 'b');
+	append_tracking_flags(out, session);
 	static const struct {
 		uint32_t flag;
 		char letter;
-	} letters[] = {{SESSION_CLOSING, 'c'}, {SESSION_UNIX, 'U'}, {SESSION_NO_EVICT, 'e'}, {SESSION_NO_TOUCH, 'T'}};
+	} letters[] = {{SESSION_UNIX, 'U'}, {SESSION_NO_EVICT, 'e'}, {SESSION_NO_TOUCH, 'T'}};
 	for (size_t i = 0; i < array_len(letters); i++)
 		if (session->flags & letters[i].flag)
 			buf_byte(out, (uint8_t)letters[i].letter);
@@ -310,8 +288,9 @@ static void append_line(struct buf *out, struct session *session)
 	buf_printf(out, " qbuf=%zu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=%zu tot-mem=%zu",
 	           input, output, total);
 	const struct command *command = session->last_command;
-	buf_printf(out, " events=r cmd=%s user=default redir=-1 resp=%u",
-	           command ? command_full_name(core->commands->index, command) : "NULL", session->resp);
+	buf_printf(out, " events=r cmd=%s user=default redir=%lld resp=%u",
+	           command ? command_full_name(core->commands->index, command) : "NULL",
+	           tracking_is_on(session) ? (long long)tracking_redirect(session) : -1, session->resp);
 	append_text(out, "lib-name", session->lib_name);
 	append_text(out, "lib-ver", session->lib_version);
 	buf_byte(out, '\n');
@@ -428,7 +407,7 @@ static void kill_one(void *arg, struct session *session)
 {
 	struct kill_filter *filter = arg;
 	bool is_me = session->id == filter->me;
-	if ((is_me && filter->skip_me) || session->flags & SESSION_CLOSING)
+	if (is_me && filter->skip_me)
 		return;
 	if ((filter->id && session->id != (uint64_t)filter->id) || !is_of_type(session, filter->type))
 		return;
@@ -504,7 +483,20 @@ static enum err run_client_kill(struct exec *exec)
 	return OK;
 }
 
-/* No command that waits for others to act is served, so nobody is blocked. */
+struct unblock {
+	int64_t id;
+	bool with_error;
+	bool found;
+};
+
+static void unblock_there(struct core *there, void *arg)
+{
+	struct unblock *unblock = arg;
+	struct session *session = unblock->found ? NULL : session_find(there, (uint64_t)unblock->id);
+	if (session)
+		unblock->found = session_unblock(session, unblock->with_error);
+}
+
 static enum err run_client_unblock(struct exec *exec)
 {
 	int64_t id;
@@ -515,7 +507,9 @@ static enum err run_client_unblock(struct exec *exec)
 		return OK;
 	}
 	TRY(exec_integer(exec, 2, &id));
-	reply_integer(exec->reply, 0);
+	struct unblock unblock = {.id = id, .with_error = exec->argc == 4 && exec_is(exec, 3, S("ERROR"))};
+	commands_each_core(exec->core, unblock_there, &unblock);
+	reply_integer(exec->reply, unblock.found);
 	return OK;
 }
 
@@ -790,11 +784,11 @@ const struct command client_rows[] = {
 	 run_client_setinfo, client_setinfo_args},
 	{"SETNAME", 3, {0}, ROW_CLIENT, "2.6.9", "O(1)", "Names the connection.", run_client_setname,
 	 client_setname_args},
-	{"TRACKING", -3, {0}, ROW_CLIENT, "6.0.0", "O(1). Some options may introduce additional complexity.",
+	{"TRACKING", -3, {0}, ROW_CLIENT | COMMAND_FIBER, "6.0.0", "O(1). Some options may introduce additional complexity.",
 	 "Turns messages about changed keys on or off.", run_client_tracking, client_tracking_args},
 	{"TRACKINGINFO", 2, {0}, ROW_CLIENT, "6.2.0", "O(1)", "What CLIENT TRACKING was told.",
 	 run_client_trackinginfo},
-	{"UNBLOCK", -3, {0}, ROW_ADMIN, "5.0.0", "O(log N) where N is the number of client connections",
+	{"UNBLOCK", -3, {0}, ROW_ADMIN | COMMAND_FIBER, "5.0.0", "O(log N) where N is the number of client connections",
 	 "Ends the wait of another client in a blocking command.", run_client_unblock, client_unblock_args},
 	{"UNPAUSE", 2, {0}, ROW_ADMIN | COMMAND_FIBER, "6.2.0", "O(N) Where N is the number of paused clients",
 	 "Ends CLIENT PAUSE.", run_client_unpause},

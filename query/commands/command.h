@@ -8,7 +8,8 @@
  *           runs there in a fiber, with or without keys, because it must wait.
  *           If the keys of one command lie on several shards, session/spread.c locks
  *           them, brings their values into a scratch shard, runs the same function
- *           there, and takes the changes back: rows need not know.
+ *           there, and takes the changes back: rows need not know. What reads keys that its
+ *           arguments do not name (SORT) runs in steps: session/roam.c.
  * Errors    A command answers exactly one reply: it says it through exec->reply and
  *           returns OK, or returns an error of the table before it has said anything.
  * Obeyed    When run() is called, arity is right, keys are hashed, the client may run it,
@@ -19,6 +20,8 @@
 #include "engine/base/err.h"
 #include "engine/base/slice.h"
 #include "query/commands/reply.h"
+#include "storage/keyspace/cold_leaf.h"
+#include "storage/keyspace/collection.h"
 #include "storage/keyspace/keyspace.h"
 
 #include <stdbool.h>
@@ -38,6 +41,9 @@ struct client_view {
 	uint8_t resp;        /* 2 or 3 */
 	bool no_touch;       /* CLIENT NO-TOUCH */
 	bool waits;          /* answers wait until what they rest on is durable */
+	bool scripted;       /* a script's command */
+	uint8_t tracks;      /* CLIENT TRACKING: enum tracks, query/commands/tracking.h */
+	uint16_t core;       /* of its connection */
 };
 
 /* A command at work. */
@@ -52,9 +58,58 @@ struct exec {
 	struct key first;                 /* the first key, if the row has one */
 	struct reply *reply;
 	bool guarded;                     /* not every command may run on this shard now */
+	struct blocked *blocked;          /* waits if nothing is found; NULL: it may not */
+	bool tracked;                     /* somebody keeps what was read: see tracking_run() */
 };
 
 typedef enum err command_fn(struct exec *exec);
+
+/* ---- commands that wait for keys (COMMAND_BLOCKING) ----------------------------------- */
+
+struct blocked; /* query/session/block.h: a client that waits */
+
+/* What a call waits for, read from its arguments. */
+struct block_wish {
+	uint32_t first, n;   /* positions of the keys that may end the wait */
+	uint64_t timeout_ns; /* 0: for ever */
+	bool fails;          /* an argument is wrong: the whole command says so, or what is wrong before that */
+};
+
+enum { PIN_TEXT_MAX = 41 };
+
+/* How a row waits. Its run() is run_blocking(), or ends in exec_block() if it finds nothing. */
+struct blocking {
+	uint32_t types; /* bits of enum object_type: what ends the wait */
+	bool moves;     /* it changes other keys than the one that came */
+	/* False: the error has been said. */
+	bool (*read)(struct exec *exec, struct block_wish *out);
+	/* argv[at] has such a value: is it what is waited for? NULL: always. */
+	bool (*fits)(const struct exec *exec, uint32_t at, struct object *object);
+	/* What the command does now that argv[at], this key, has what it wants. */
+	enum err (*serve)(struct exec *exec, const struct key *key, uint32_t at);
+	/* What it answers if it may not wait; when its time is over it is a null array. */
+	void (*nothing)(struct reply *reply);
+	/* Does this call wait at all? NULL: always. */
+	bool (*may)(const struct slice *argv, uint32_t argc);
+	/* If it finds something at once it runs as a whole, whichever keys that is on. */
+	bool whole;
+	/* A key that is not there is an error, said by the whole command. */
+	bool needs_keys;
+	/* The wait for argv[at] begins: another text for an argument that says "as it is now". 0: there is none, else
+	 * the argument's number. `object` NULL: there is no such key. */
+	uint32_t (*pin)(const struct exec *exec, uint32_t at, const struct object *object, char text[PIN_TEXT_MAX],
+	                size_t *len);
+};
+
+/* Serves the first of the keys that has what is wanted; ERR_WRONG_TYPE if one before it has another value. If none
+ * has, the client waits. */
+enum err run_blocking(struct exec *exec);
+
+/* Nothing was found: the client waits, if it may, and its answer comes later. */
+void exec_block(struct exec *exec, const struct block_wish *wish);
+
+/* argv[at] as seconds, in Redis' way; false: the error has been said. */
+bool exec_timeout(struct exec *exec, uint32_t at, uint64_t *out_ns);
 
 enum command_flags {
 	COMMAND_WRITE = 1 << 0,
@@ -81,6 +136,7 @@ enum command_flags {
 	COMMAND_OTHER_DB = 1 << 21,   /* may touch its keys in other databases: COPY, MOVE */
 	COMMAND_COLD = 1 << 22,       /* needs no value that its keys have: runs while they are not in memory */
 	COMMAND_MAY_GET = 1 << 23,    /* ... unless an option says GET */
+	COMMAND_SCRIPT = 1 << 24,     /* runs Lua, in a deep fiber: session/script.h */
 };
 
 /* Key positions as COMMAND INFO gives them: argv[first], argv[first + step], ... up to
@@ -127,6 +183,12 @@ struct command {
 	const char *deprecated_since;          /* NULL: it is not */
 	const char *replaced_by;               /* of a deprecated one, in COMMAND DOCS' words */
 	const char *tips;                      /* for COMMAND INFO, separated by spaces; NULL: none */
+	const struct blocking *blocking;       /* NULL: it never waits for keys */
+	/* Do these arguments make it read keys that they do not name, and that may lie on any core, or have to be
+	 * fetched? Then session/roam.c runs it. NULL: never. */
+	bool (*roams)(const struct core *core, const struct slice *argv, uint32_t argc);
+	/* Of a large collection at argv[at], what it needs in memory; NULL: all of it. */
+	struct reach (*reach)(const struct slice *argv, uint32_t argc, uint32_t at);
 	const char *categories;                /* of ACLs, besides those that flags and group say, or
 	                                        * "-keyspace" against the group; the same way */
 };
@@ -140,7 +202,18 @@ struct command_group {
 /* All groups; ends with a zeroed one. Each group file defines one of them. */
 extern const struct command_group command_groups[];
 extern const struct command string_commands[];
+extern const struct command list_commands[];
+extern const struct command set_commands[];
+extern const struct command sorted_set_commands[];
+extern const struct command sorted_set_blocking_commands[];
+extern const struct command sorted_set_range_commands[];
+extern const struct command sorted_set_combine_commands[];
+extern const struct command geo_commands[];
+extern const struct command hash_commands[];
+extern const struct command hash_expire_commands[];
+extern const struct command stream_commands[];
 extern const struct command bitmap_commands[];
+extern const struct command hyperloglog_commands[];
 extern const struct command keys_commands[];
 extern const struct command expire_commands[];
 extern const struct command scan_commands[];
@@ -150,6 +223,8 @@ extern const struct command connection_commands[];
 extern const struct command server_commands[];
 extern const struct command transaction_commands[];
 extern const struct command pubsub_commands[];
+extern const struct command scripting_commands[];
+extern const struct command function_commands[];
 
 /* Dispatch: a perfect-enough hash over (length, letters), built once, const afterwards. */
 struct command_index;
@@ -198,9 +273,19 @@ struct object *exec_find(struct exec *exec, const struct key *key, enum find_how
  * hit or miss, never as an access. */
 struct object *exec_look(struct exec *exec, const struct key *key);
 
+/* The same, and nobody is told that the key is missing (OBJECT). */
+struct object *exec_inspect(struct exec *exec, const struct key *key);
+
 /* The object of a key that must be a string: ERR_WRONG_TYPE, or OK with NULL if absent. */
 enum err exec_find_string(struct exec *exec, const struct key *key, enum find_how how, struct object **out) must_check;
+
+/* Opens a key's collection for a command that may change it: ERR_WRONG_TYPE, or OK. `key` must outlive it. */
+enum err exec_open(struct exec *exec, const struct key *key, enum object_type type, struct collection *out) must_check;
 
 /* Says a string object's value, or a part of it: lent if large and the reply allows, else copied. */
 void exec_reply_string(struct exec *exec, struct object *object);
 void exec_reply_bytes(struct exec *exec, struct object *object, struct slice bytes);
+
+/* "X HELP": the lines under Redis' heading, and the two about HELP itself. `lines` ends
+ * with NULL. */
+enum err reply_help(struct exec *exec, const char *name, const char *const *lines);

@@ -8,8 +8,11 @@
 #include "engine/memory/memory.h"
 #include "engine/metrics/metrics.h"
 #include "query/commands/latency.h"
+#include "query/commands/monitor.h"
+#include "query/commands/notify.h"
 #include "query/commands/pubsub.h"
 #include "query/commands/slowlog.h"
+#include "query/commands/tracking.h"
 #include "storage/journal/journal.h"
 #include "storage/recovery/store.h"
 #include "storage/tier/tier.h"
@@ -41,6 +44,9 @@ struct commands *commands_new(struct core *core, const struct command_index *ind
 	commands->slowlog = slowlog_new();
 	commands->latency = latency_new(command_count(index));
 	commands->channels = channels_new(core);
+	commands->notifier = notifier_new(core);
+	commands->tracking = tracking_new(core);
+	commands->monitor = monitor_new(core);
 	commands->next_keyspace = array_len(core->shard->keyspace_of_db);
 	commands->rates.at_ns = core->now_ns;
 	commands->sample.run = sample_due;
@@ -60,6 +66,9 @@ void commands_free(struct commands *commands)
 		settings_free((struct settings *)core->settings);
 		core->settings = NULL;
 	}
+	monitor_free(commands->monitor);
+	tracking_free(commands->tracking);
+	notifier_free(commands->notifier);
 	channels_free(commands->channels);
 	latency_free(commands->latency);
 	slowlog_free(commands->slowlog);
@@ -103,8 +112,22 @@ void commands_follow_settings(struct core *core)
 	shard->memory_max = settings->maxmemory / core->n_cores;
 	if (settings->maxmemory > 0 && shard->memory_max == 0)
 		shard->memory_max = 1; /* 0 would be no limit at all */
+	shard->collections = (struct collection_settings){
+	        .list_leaf = (int32_t)settings->list_max_listpack_size,
+	        .list_compress_depth = (uint32_t)settings->list_compress_depth,
+	        .set_integers_max = (uint32_t)settings->set_max_intset_entries,
+	        .zset_packed_count = (uint64_t)settings->zset_max_listpack_entries,
+	        .zset_packed_member = (uint64_t)settings->zset_max_listpack_value,
+	        .hash_entries_max = (uint64_t)settings->hash_max_listpack_entries,
+	        .hash_value_max = (uint64_t)settings->hash_max_listpack_value,
+	        .stream_bytes = settings->stream_node_max_bytes,
+	        .stream_entries = settings->stream_node_max_entries,
+	};
+	shard_limits_changed(shard);
 	if (shard->tier)
 		tier_tend(shard->tier);
+	notify_tell(shard, settings->notify_keyspace_events);
+	tracking_follow_settings(core);
 	commands->slow_ns = slow_from_ns(settings);
 	if (shard->journal)
 		log_set_mode(journal_log(shard->journal), (enum log_mode)settings->durability);
@@ -169,6 +192,7 @@ void commands_sample(struct core *core)
 	metric_set(core, METRIC_KEYSPACE_HITS, shard->counters.hits);
 	metric_set(core, METRIC_KEYSPACE_MISSES, shard->counters.misses);
 	metric_set(core, METRIC_KEYS_EXPIRED, shard->counters.expired);
+	metric_set(core, METRIC_FIELDS_EXPIRED, shard->counters.expired_elements);
 	metric_set(core, METRIC_KEYS_EVICTED, shard->counters.evicted);
 	metric_set(core, METRIC_FIBERS, fiber_pool_living(core->fibers));
 	const struct reactor_stats *loop = reactor_stats(core);
@@ -177,6 +201,7 @@ void commands_sample(struct core *core)
 	metric_set(core, METRIC_WAKES_SENT, loop->wakes);
 	metric_set(core, METRIC_SPIN_NS, loop->spin_ns);
 	metric_set(core, METRIC_STALLS, loop->stalls);
+	metric_set(core, METRIC_LONGEST_RUN_NS, loop->run_longest_cpu_ns);
 	metric_set(core, METRIC_MESSAGES_SENT, loop->messages_sent);
 	metric_set(core, METRIC_MESSAGES_PARKED, loop->messages_parked);
 }

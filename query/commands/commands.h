@@ -16,6 +16,9 @@ struct keyspace_names; /* storage/recovery/store.h */
 struct slowlog;   /* slowlog.c */
 struct latency;   /* latency.c */
 struct channels;  /* pubsub.c: who listens on this core */
+struct notifier;  /* notify.c: what is on its way to them */
+struct tracking;  /* tracking.c: who has read which keys */
+struct monitor;   /* monitor.c: what is on its way to those who watch */
 
 struct command_statistics {
 	uint64_t calls, rejected, failed;
@@ -41,10 +44,15 @@ struct commands {
 	const struct command_index *index;
 	struct link sessions;
 	uint32_t n_sessions;
+	_Atomic uint32_t n_waiting;            /* calls that wait for keys, all cores'; core 0's counts */
 	struct command_statistics *statistics; /* by command number */
 	struct slowlog *slowlog;
 	struct latency *latency;
 	struct channels *channels;
+	struct notifier *notifier;
+	struct tracking *tracking;
+	struct monitor *monitor;
+	bool monitored;                        /* some client of the server says MONITOR */
 	struct rounds *rounds;                 /* query/session/round.c */
 	uint64_t clients_paused_until_ns;      /* CLIENT PAUSE; 0: not */
 	bool paused_writes_only;

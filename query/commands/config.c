@@ -9,6 +9,7 @@
 #include "engine/base/glob.h"
 #include "engine/core/core.h"
 #include "engine/core/fiber.h"
+#include "engine/core/reactor.h"
 #include "engine/io/io.h"
 #include "engine/memory/memory.h"
 #include "engine/metrics/metrics.h"
@@ -29,9 +30,14 @@ static const struct alias {
         {"appendonly", .setting = "persist"},
         {"cluster-enabled", .value = "no"},
         {"dir", .setting = "data-dir"},
-        {"notify-keyspace-events", .value = ""},
+        {"hash-max-ziplist-entries", .setting = "hash-max-listpack-entries"},
+        {"hash-max-ziplist-value", .setting = "hash-max-listpack-value"},
+        {"list-max-ziplist-size", .setting = "list-max-listpack-size"},
+        {"lua-time-limit", .setting = "busy-reply-threshold"},
         {"port", .setting = "resp-port"},
         {"save", .value = ""},
+        {"zset-max-ziplist-entries", .setting = "zset-max-listpack-entries"},
+        {"zset-max-ziplist-value", .setting = "zset-max-listpack-value"},
 };
 
 static const struct alias *alias_find(struct slice name)
@@ -355,7 +361,9 @@ static void forget_there(struct core *there, void *arg)
 	struct commands *commands = there->commands;
 	struct shard_counters *counters = &there->shard->counters;
 	metrics_reset_counters(there);
-	counters->hits = counters->misses = counters->expired = counters->evicted = 0;
+	reactor_forget_longest(there);
+	counters->hits = counters->misses = counters->expired = counters->expired_elements = 0;
+	counters->evicted = counters->freed = 0;
 	memset(commands->statistics, 0, command_count(commands->index) * sizeof(*commands->statistics));
 	latency_forget_counts(commands->latency);
 	commands->n_errors = 0;

@@ -148,7 +148,7 @@ static enum err run_hello(struct exec *exec)
 	if (!exec->session->authenticated) {
 		reply_error_fmt(exec->reply,
 		                "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
-		                "HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and "
+		                "HELLO AUTH <user> <pass> option can be used to authenticate the client and "
 		                "select the RESP protocol version at the same time");
 		return OK;
 	}

@@ -6,20 +6,21 @@
  * top two bits whether it has 6 or 14 bits, 32 or 64 (high byte first), or is one of those
  * special forms.
  *
- * What is written equals what Redis 7.0 writes. What is read may also come from 7.2, whose
- * strings look the same.
+ * What is written equals what Redis 7.0 writes, or 7.4 where 7.0 has no form for it. What is
+ * read may also come from 7.2 and 7.4, whose strings look the same.
  */
 #include "engine/base/lzf.h"
 #include "engine/base/number.h"
 #include "kernels/bytes.h"
 #include "kernels/checksum/crc64.h"
-#include "query/commands/command.h"
+#include "query/commands/dump_private.h"
+#include "query/commands/notify.h"
 #include "query/commands/string_limit.h"
 
 enum {
-	TYPE_STRING = 0,
 	VERSION_WRITTEN = 10,
-	VERSION_READ_MAX = 11,
+	VERSION_TIMED = 12, /* of what 7.0 does not know: hashes with fields that expire */
+	VERSION_READ_MAX = 12,
 	FOOTER_SIZE = 2 + 8,
 
 	LENGTH_6 = 0x00,
@@ -38,24 +39,24 @@ enum {
 
 /* ---- writing ---------------------------------------------------------------------- */
 
-static void put_number(struct buf *out, uint64_t value, int n_bytes, bool high_first)
+void dump_put_number(struct buf *out, uint64_t value, int n_bytes, bool high_first)
 {
 	for (int i = 0; i < n_bytes; i++)
 		buf_byte(out, (uint8_t)(value >> 8 * (high_first ? n_bytes - 1 - i : i)));
 }
 
-static void put_length(struct buf *out, uint64_t len)
+void dump_put_length(struct buf *out, uint64_t len)
 {
 	if (len < 1 << 6) {
 		buf_byte(out, (uint8_t)(LENGTH_6 | len));
 	} else if (len < 1 << 14) {
-		put_number(out, LENGTH_14 << 8 | len, 2, true);
+		dump_put_number(out, LENGTH_14 << 8 | len, 2, true);
 	} else if (len <= UINT32_MAX) {
 		buf_byte(out, LENGTH_32);
-		put_number(out, len, 4, true);
+		dump_put_number(out, len, 4, true);
 	} else {
 		buf_byte(out, LENGTH_64);
-		put_number(out, len, 8, true);
+		dump_put_number(out, len, 8, true);
 	}
 }
 
@@ -66,7 +67,7 @@ static bool put_as_integer(struct buf *out, struct slice value)
 		return false;
 	bool small = integer == (int8_t)integer, middle = integer == (int16_t)integer;
 	buf_byte(out, small ? FORM_INT8 : middle ? FORM_INT16 : FORM_INT32);
-	put_number(out, (uint64_t)integer, small ? 1 : middle ? 2 : 4, false);
+	dump_put_number(out, (uint64_t)integer, small ? 1 : middle ? 2 : 4, false);
 	return true;
 }
 
@@ -80,18 +81,26 @@ static bool put_packed(struct buf *out, struct slice value)
 	if (packed.len == 0)
 		return false;
 	buf_byte(out, FORM_LZF);
-	put_length(out, packed.len);
-	put_length(out, value.len);
+	dump_put_length(out, packed.len);
+	dump_put_length(out, value.len);
 	buf_append(out, buf_slice(&packed));
 	return true;
 }
 
-static void put_string(struct buf *out, struct slice value)
+void dump_put_string(struct buf *out, struct slice value)
 {
 	if (put_as_integer(out, value) || put_packed(out, value))
 		return;
-	put_length(out, value.len);
+	dump_put_length(out, value.len);
 	buf_append(out, value);
+}
+
+void dump_seal(struct buf *payload)
+{
+	uint8_t type = payload->len > 0 ? payload->ptr[0] : DUMP_STRING; /* no functions are nothing */
+	bool timed = type == DUMP_HASH_TIMED || type == DUMP_HASH_LISTPACK_TIMED;
+	dump_put_number(payload, timed ? VERSION_TIMED : VERSION_WRITTEN, 2, false);
+	dump_put_number(payload, crc64(0, payload->ptr, payload->len), 8, false);
 }
 
 static enum err run_dump(struct exec *exec)
@@ -103,10 +112,21 @@ static enum err run_dump(struct exec *exec)
 	}
 	char scratch[STRING_SCRATCH];
 	cleanup(buf_fini) struct buf payload = {0};
-	buf_byte(&payload, TYPE_STRING);
-	put_string(&payload, string_value(object, scratch));
-	put_number(&payload, VERSION_WRITTEN, 2, false);
-	put_number(&payload, crc64(0, payload.ptr, payload.len), 8, false);
+	if (object_type(object) == OBJECT_LIST) {
+		dump_list(object, &payload);
+	} else if (object_type(object) == OBJECT_SET) {
+		dump_set(object, &payload);
+	} else if (object_type(object) == OBJECT_ZSET) {
+		dump_zset(object, &payload);
+	} else if (object_type(object) == OBJECT_HASH) {
+		dump_hash(object, exec->shard->now_ms, &payload);
+	} else if (object_type(object) == OBJECT_STREAM) {
+		dump_stream(object, &payload);
+	} else {
+		buf_byte(&payload, DUMP_STRING);
+		dump_put_string(&payload, string_value(object, scratch));
+	}
+	dump_seal(&payload);
 	reply_bulk(exec->reply, buf_slice(&payload));
 	return OK;
 }
@@ -114,7 +134,7 @@ static enum err run_dump(struct exec *exec)
 /* ---- reading ---------------------------------------------------------------------- */
 
 /* Takes n bytes off the front as a number; false if they are not there. */
-static bool take_number(struct slice *in, int n_bytes, bool high_first, uint64_t *out)
+bool dump_take_number(struct slice *in, int n_bytes, bool high_first, uint64_t *out)
 {
 	if (in->len < (size_t)n_bytes)
 		return false;
@@ -134,23 +154,23 @@ static bool take_length_after(struct slice *in, uint8_t head, uint64_t *out)
 	}
 	if ((head & 0xc0) == LENGTH_14) {
 		uint64_t low;
-		if (!take_number(in, 1, true, &low))
+		if (!dump_take_number(in, 1, true, &low))
 			return false;
 		*out = (uint64_t)(head & 0x3f) << 8 | low;
 		return true;
 	}
 	if (head == LENGTH_32)
-		return take_number(in, 4, true, out);
-	return head == LENGTH_64 && take_number(in, 8, true, out);
+		return dump_take_number(in, 4, true, out);
+	return head == LENGTH_64 && dump_take_number(in, 8, true, out);
 }
 
-static bool take_length(struct slice *in, uint64_t *out)
+bool dump_take_length(struct slice *in, uint64_t *out)
 {
 	uint64_t head;
-	return take_number(in, 1, true, &head) && take_length_after(in, (uint8_t)head, out);
+	return dump_take_number(in, 1, true, &head) && take_length_after(in, (uint8_t)head, out);
 }
 
-static bool take_bytes(struct slice *in, uint64_t len, struct slice *out)
+bool dump_take_bytes(struct slice *in, uint64_t len, struct slice *out)
 {
 	if (len > in->len)
 		return false;
@@ -162,7 +182,7 @@ static bool take_bytes(struct slice *in, uint64_t len, struct slice *out)
 static bool take_integer(struct slice *in, int n_bytes, struct buf *text)
 {
 	uint64_t bits;
-	if (!take_number(in, n_bytes, false, &bits))
+	if (!dump_take_number(in, n_bytes, false, &bits))
 		return false;
 	int shift = 64 - 8 * n_bytes;
 	text->len = integer_format((int64_t)(bits << shift) >> shift, (char *)buf_reserve(text, INTEGER_TEXT_MAX));
@@ -175,7 +195,8 @@ static bool take_packed(struct slice *in, struct buf *text)
 	uint64_t packed_len, declared_len;
 	struct slice packed;
 	size_t len;
-	if (!take_length(in, &packed_len) || !take_length(in, &declared_len) || !take_bytes(in, packed_len, &packed))
+	if (!dump_take_length(in, &packed_len) || !dump_take_length(in, &declared_len) ||
+	    !dump_take_bytes(in, packed_len, &packed))
 		return false;
 	if (!lzf_measure(packed, &len) || len != declared_len || len > STRING_SIZE_MAX)
 		return false;
@@ -185,35 +206,115 @@ static bool take_packed(struct slice *in, struct buf *text)
 }
 
 /* A string's bytes: in the payload itself, or in `room` if they are made up there. */
-static bool take_string(struct slice *in, struct buf *room, struct slice *out)
+bool dump_take_string(struct slice *in, struct buf *room, struct slice *out)
 {
 	uint64_t head, len;
-	if (!take_number(in, 1, true, &head))
+	if (!dump_take_number(in, 1, true, &head))
 		return false;
 	if ((head & 0xc0) != 0xc0)
-		return take_length_after(in, (uint8_t)head, &len) && take_bytes(in, len, out);
+		return take_length_after(in, (uint8_t)head, &len) && dump_take_bytes(in, len, out);
 	bool taken = head == FORM_LZF ? take_packed(in, room)
 	                              : head <= FORM_INT32 && take_integer(in, 1 << (head - FORM_INT8), room);
 	*out = buf_slice(room);
 	return taken;
 }
 
-static bool footer_is_right(struct slice payload)
+bool dump_unseal(struct slice *payload)
 {
-	if (payload.len < FOOTER_SIZE)
+	if (payload->len < FOOTER_SIZE)
 		return false;
-	struct slice footer = slice_sub(payload, payload.len - FOOTER_SIZE, payload.len);
+	struct slice footer = slice_sub(*payload, payload->len - FOOTER_SIZE, payload->len);
 	uint64_t version, crc;
-	bool whole = take_number(&footer, 2, false, &version) && take_number(&footer, 8, false, &crc);
-	return whole && version <= VERSION_READ_MAX && crc64(0, payload.ptr, payload.len - 8) == crc;
+	bool whole = dump_take_number(&footer, 2, false, &version) && dump_take_number(&footer, 8, false, &crc);
+	if (!whole || version > VERSION_READ_MAX || crc64(0, payload->ptr, payload->len - 8) != crc)
+		return false;
+	*payload = slice_sub(*payload, 0, payload->len - FOOTER_SIZE);
+	return true;
 }
 
-static bool take_value(struct slice payload, struct buf *room, struct slice *out)
+/* A value on its way in: it is whole, and nothing is changed yet. */
+struct restored {
+	enum object_type type;
+	enum dump_type form;
+	struct slice string;
+	struct buf room; /* of the string, or elements in their type's form */
+};
+
+static bool take_value(struct slice in, struct restored *out)
 {
-	struct slice in = slice_sub(payload, 0, payload.len - FOOTER_SIZE);
 	uint64_t type;
-	return take_number(&in, 1, true, &type) && type == TYPE_STRING && take_string(&in, room, out) && in.len == 0;
+	if (!dump_take_number(&in, 1, true, &type))
+		return false;
+	out->form = (enum dump_type)type;
+	switch (type) {
+	case DUMP_STRING:
+		out->type = OBJECT_STRING;
+		return dump_take_string(&in, &out->room, &out->string) && in.len == 0;
+	case DUMP_LIST:
+	case DUMP_LIST_ZIPLIST:
+	case DUMP_LIST_QUICKLIST:
+	case DUMP_LIST_QUICKLIST_2:
+		out->type = OBJECT_LIST;
+		return restore_list_read((enum dump_type)type, &in, &out->room) && in.len == 0;
+	case DUMP_SET:
+	case DUMP_SET_INTEGERS:
+	case DUMP_SET_LISTPACK:
+		out->type = OBJECT_SET;
+		return restore_set_read((enum dump_type)type, &in, &out->room) && in.len == 0;
+	case DUMP_ZSET:
+	case DUMP_ZSET_2:
+	case DUMP_ZSET_ZIPLIST:
+	case DUMP_ZSET_LISTPACK:
+		out->type = OBJECT_ZSET;
+		return restore_zset_read((enum dump_type)type, &in, &out->room) && in.len == 0;
+	case DUMP_HASH:
+	case DUMP_HASH_ZIPMAP:
+	case DUMP_HASH_ZIPLIST:
+	case DUMP_HASH_LISTPACK:
+	case DUMP_HASH_TIMED_CANDIDATE:
+	case DUMP_HASH_LISTPACK_TIMED_CANDIDATE:
+	case DUMP_HASH_TIMED:
+	case DUMP_HASH_LISTPACK_TIMED:
+		out->type = OBJECT_HASH;
+		return restore_hash_read((enum dump_type)type, &in, &out->room) && in.len == 0;
+	case DUMP_STREAM:
+	case DUMP_STREAM_2:
+	case DUMP_STREAM_3:
+		out->type = OBJECT_STREAM;
+		return restore_stream_read((enum dump_type)type, &in, &out->room) && in.len == 0;
+	}
+	return false;
 }
+
+/* In packed form already; NULL: it cannot be. */
+static struct object *put_packed_value(struct exec *exec, struct slice packed, int64_t expires_ms)
+{
+	if (object_unpack(exec->shard, &exec->first, packed, expires_ms) != OK)
+		return NULL;
+	return keyspace_find(exec->shard, &exec->first, FIND_QUIET);
+}
+
+/* NULL: it is none after all. */
+static struct object *put_value(struct exec *exec, const struct restored *value, int64_t expires_ms)
+{
+	if (value->type == OBJECT_STREAM)
+		return put_packed_value(exec, buf_slice(&value->room), expires_ms);
+	if (value->type == OBJECT_LIST)
+		return restore_list_put(exec, buf_slice(&value->room), expires_ms);
+	if (value->type == OBJECT_SET) {
+		bool sound = restore_set_put(exec, value->form, buf_slice(&value->room), expires_ms);
+		return sound ? keyspace_find(exec->shard, &exec->first, FIND_QUIET) : NULL;
+	}
+	if (value->type == OBJECT_ZSET)
+		return restore_zset_put(exec, buf_slice(&value->room), expires_ms);
+	if (value->type == OBJECT_HASH) {
+		bool sound = restore_hash_put(exec, value->form, buf_slice(&value->room), expires_ms);
+		return sound ? keyspace_peek(exec->shard, &exec->first) : NULL; /* its fields may have expired */
+	}
+	return string_put(exec->shard, &exec->first, value->string, expires_ms);
+}
+
+static void restored_fini(struct restored *value) { buf_fini(&value->room); }
 
 /* A number from 0 to `max`; false: the error is said. */
 static bool read_hint(struct exec *exec, uint32_t at, int64_t max, const char *otherwise, int64_t *out)
@@ -269,19 +370,25 @@ static int64_t expiry_of(const struct exec *exec, int64_t ttl_ms, bool absolute)
 	return expires_ms;
 }
 
-/* Puts the value of a payload whose footer is right; false: there is none in it. */
-static bool restore(struct exec *exec, const struct restore_options *options, int64_t expires_ms)
+/* Puts the value of a payload without its footer; false: there is none in it. */
+static bool restore(struct exec *exec, struct slice payload, const struct restore_options *options, int64_t expires_ms)
 {
-	cleanup(buf_fini) struct buf room = {0};
-	struct slice value;
-	if (!take_value(exec->argv[3], &room, &value))
+	cleanup(restored_fini) struct restored value = {0};
+	if (!take_value(payload, &value))
 		return false;
 	if (expires_ms != EXPIRES_NEVER && expires_ms <= exec->client->now_ms) {
-		keyspace_delete(exec->shard, &exec->first);
+		if (keyspace_delete(exec->shard, &exec->first))
+			exec_notify(exec, EVENT_GENERIC, S("del"), &exec->first);
 		return true;
 	}
-	struct object *object = string_put(exec->shard, &exec->first, value, expires_ms);
+	bool existed = exec_find(exec, &exec->first, FIND_WRITE);
+	struct object *object = put_value(exec, &value, expires_ms);
+	if (!object)
+		return false;
 	object_set_use(exec->shard, object, options->idle_s, options->frequency);
+	if (existed)
+		exec_notify(exec, EVENT_NEW, S("new"), &exec->first);
+	exec_notify(exec, EVENT_GENERIC, S("restore"), &exec->first);
 	return true;
 }
 
@@ -295,9 +402,10 @@ static enum err run_restore(struct exec *exec)
 		return ERR_BUSY_KEY;
 	if (!read_hint(exec, 2, INT64_MAX, "TTL value, must be >= 0", &ttl_ms))
 		return OK;
-	if (!footer_is_right(exec->argv[3]))
+	struct slice payload = exec->argv[3];
+	if (!dump_unseal(&payload))
 		reply_error_fmt(exec->reply, "ERR DUMP payload version or checksum are wrong");
-	else if (!restore(exec, &options, expiry_of(exec, ttl_ms, options.absolute)))
+	else if (!restore(exec, payload, &options, expiry_of(exec, ttl_ms, options.absolute)))
 		reply_error_fmt(exec->reply, "ERR Bad data format");
 	else
 		reply_ok(exec->reply);

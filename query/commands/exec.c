@@ -3,6 +3,7 @@
 #include "engine/core/core.h"
 #include "engine/placement/placement.h"
 #include "query/commands/command.h"
+#include "query/commands/notify.h"
 
 struct key exec_key(const struct exec *exec, uint32_t at)
 {
@@ -41,14 +42,30 @@ static struct object *find_untouched(struct shard *shard, const struct key *key,
 	return object;
 }
 
+static void tell_miss(struct exec *exec, const struct key *key, enum find_how how)
+{
+	if (how == FIND_READ)
+		exec_notify(exec, EVENT_MISS, S("keymiss"), key);
+}
+
 struct object *exec_find(struct exec *exec, const struct key *key, enum find_how how)
 {
-	if (unlikely(exec->client->no_touch))
-		return find_untouched(exec->shard, key, how);
-	return keyspace_find(exec->shard, key, how);
+	struct object *object = unlikely(exec->client->no_touch) ? find_untouched(exec->shard, key, how)
+	                                                         : keyspace_find(exec->shard, key, how);
+	if (!object)
+		tell_miss(exec, key, how);
+	return object;
 }
 
 struct object *exec_look(struct exec *exec, const struct key *key)
+{
+	struct object *object = exec_inspect(exec, key);
+	if (!object)
+		tell_miss(exec, key, FIND_READ);
+	return object;
+}
+
+struct object *exec_inspect(struct exec *exec, const struct key *key)
 {
 	return find_untouched(exec->shard, key, FIND_READ);
 }
@@ -60,6 +77,12 @@ enum err exec_find_string(struct exec *exec, const struct key *key, enum find_ho
 		return ERR_WRONG_TYPE;
 	*out = object;
 	return OK;
+}
+
+enum err exec_open(struct exec *exec, const struct key *key, enum object_type type, struct collection *out)
+{
+	enum find_how how = unlikely(exec->client->no_touch) ? FIND_QUIET : FIND_WRITE;
+	return collection_open(exec->shard, key, type, how, out);
 }
 
 void exec_reply_bytes(struct exec *exec, struct object *object, struct slice bytes)

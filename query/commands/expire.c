@@ -1,13 +1,13 @@
 /* expire.c -- when keys go: EXPIRE and its kin, TTL and its kin, PERSIST. */
-#include "query/commands/command.h"
+#include "query/commands/expire.h"
+
+#include "query/commands/notify.h"
 
 enum unit { SECONDS = 1000, MILLISECONDS = 1 };
 
 /* ---- setting ---------------------------------------------------------------------- */
 
-enum condition { IF_NONE = 1, IF_ANY = 2, IF_LATER = 4, IF_EARLIER = 8 };
-
-static unsigned condition_named(const struct exec *exec, uint32_t at)
+unsigned expire_condition_named(const struct exec *exec, uint32_t at)
 {
 	if (exec_is(exec, at, S("NX")))
 		return IF_NONE;
@@ -23,7 +23,7 @@ static bool read_conditions(struct exec *exec, unsigned *out)
 {
 	unsigned conditions = 0;
 	for (uint32_t at = 3; at < exec->argc; at++) {
-		unsigned named = condition_named(exec, at);
+		unsigned named = expire_condition_named(exec, at);
 		conditions |= named;
 		if (!named) {
 			struct slice text = exec->argv[at];
@@ -44,8 +44,7 @@ static bool read_conditions(struct exec *exec, unsigned *out)
 	return true;
 }
 
-/* Not to expire counts as later than any time. */
-static bool conditions_hold(unsigned conditions, int64_t now_set_ms, int64_t wanted_ms)
+bool expire_conditions_hold(unsigned conditions, int64_t now_set_ms, int64_t wanted_ms)
 {
 	bool expires = now_set_ms != EXPIRES_NEVER;
 	if (conditions & IF_NONE && expires)
@@ -57,13 +56,12 @@ static bool conditions_hold(unsigned conditions, int64_t now_set_ms, int64_t wan
 	return !(conditions & IF_EARLIER && expires && wanted_ms >= now_set_ms);
 }
 
-static bool refuse_time(struct exec *exec)
+void reply_wrong_expiry(struct exec *exec)
 {
 	char name[16] = {0};
 	for (size_t i = 0; i + 1 < sizeof(name) && exec->command->name[i]; i++)
 		name[i] = (char)ascii_lower((uint8_t)exec->command->name[i]);
 	reply_error_fmt(exec->reply, "ERR invalid expire time in '%s' command", name);
-	return false;
 }
 
 /* argv[2] as a time since 1970; false: the error is said. */
@@ -74,8 +72,10 @@ static bool read_time(struct exec *exec, enum unit unit, int64_t base_ms, int64_
 		reply_err(exec->reply, ERR_NOT_INTEGER);
 		return false;
 	}
-	if (__builtin_mul_overflow(time, (int64_t)unit, &time) || __builtin_add_overflow(time, base_ms, &time))
-		return refuse_time(exec);
+	if (__builtin_mul_overflow(time, (int64_t)unit, &time) || __builtin_add_overflow(time, base_ms, &time)) {
+		reply_wrong_expiry(exec);
+		return false;
+	}
 	*out = time;
 	return true;
 }
@@ -87,11 +87,14 @@ static enum err expire(struct exec *exec, enum unit unit, int64_t base_ms)
 	if (!read_conditions(exec, &conditions) || !read_time(exec, unit, base_ms, &time_ms))
 		return OK;
 	struct object *object = exec_find(exec, &exec->first, FIND_WRITE);
-	bool done = object && conditions_hold(conditions, object_expires_ms(object), time_ms);
-	if (done && time_ms <= exec->client->now_ms)
+	bool done = object && expire_conditions_hold(conditions, object_expires_ms(object), time_ms);
+	if (done && time_ms <= exec->client->now_ms) {
 		keyspace_delete(exec->shard, &exec->first);
-	else if (done)
+		exec_notify(exec, EVENT_GENERIC, S("del"), &exec->first);
+	} else if (done) {
 		keyspace_expire(exec->shard, &exec->first, object, time_ms);
+		exec_notify(exec, EVENT_GENERIC, S("expire"), &exec->first);
+	}
 	reply_integer(exec->reply, done);
 	return OK;
 }
@@ -105,8 +108,10 @@ static enum err run_persist(struct exec *exec)
 {
 	struct object *object = exec_find(exec, &exec->first, FIND_WRITE);
 	bool expires = object && object_expires_ms(object) != EXPIRES_NEVER;
-	if (expires)
+	if (expires) {
 		keyspace_expire(exec->shard, &exec->first, object, EXPIRES_NEVER);
+		exec_notify(exec, EVENT_GENERIC, S("persist"), &exec->first);
+	}
 	reply_integer(exec->reply, expires);
 	return OK;
 }

@@ -16,7 +16,10 @@
 #include "query/commands/memory_sums.h"
 #include "query/commands/pubsub.h"
 #include "query/commands/rows_private.h"
+#include "query/commands/tracking.h"
 #include "query/commands/version.h"
+#include "query/session/round.h"
+#include "query/session/script.h"
 #include "query/session/session.h"
 #include "storage/journal/journal.h"
 #include "storage/recovery/store.h"
@@ -28,6 +31,7 @@ enum { DATABASES = array_len(((struct shard *)NULL)->keyspace_of_db), NS_PER_S =
 
 struct database_sums {
 	uint64_t keys, expiring;
+	uint64_t due;  /* with fields that expire */
 	double ttl_ms; /* of all expiring keys together */
 };
 
@@ -35,16 +39,18 @@ struct info {
 	struct core *core;
 	const struct settings *settings;
 	struct buf out;
-	uint64_t sessions, subscribers;
+	uint64_t sessions, subscribers, blocked;
 	uint64_t changes;
-	struct store_facts store; /* zeros without a disk */
-	struct log_counters log;  /* of all cores together; the same */
+	struct store_facts store;  /* zeros without a disk */
+	struct log_counters log;   /* of all cores together; the same */
 	struct tier_counters tier; /* the same */
-	uint64_t tier_keys, tier_bytes, tier_live_bytes;
-	uint64_t log_backlog;     /* the same */
+	uint64_t tier_keys, tier_leaves, tier_bytes, tier_live_bytes;
+	uint64_t log_backlog; /* the same */
 	struct memory_sums memory;
 	struct database_sums databases[DATABASES];
 	struct subscription_counts channels;
+	struct tracking_sums tracking;
+	struct script_sums scripts;
 	struct command_statistics *statistics; /* by command number */
 	struct latency_histogram **latencies;  /* NULL: not asked for */
 	struct error_count errors[ERROR_CODES_MAX];
@@ -58,6 +64,7 @@ static void add_session(void *arg, struct session *session)
 {
 	struct info *info = arg;
 	info->sessions++;
+	info->blocked += session->blocked != NULL;
 	info->subscribers += session->subscriptions && subscriptions_count(session) > 0;
 }
 
@@ -68,6 +75,7 @@ static void add_databases(struct info *info, struct shard *shard)
 		uint64_t expiring = keyspace_count_expiring(shard, keyspace);
 		info->databases[db].keys += keyspace_count(shard, keyspace);
 		info->databases[db].expiring += expiring;
+		info->databases[db].due += keyspace_count_due(shard, keyspace);
 		info->databases[db].ttl_ms += (double)expiring * (double)keyspace_average_ttl_ms(shard, keyspace);
 	}
 }
@@ -103,6 +111,7 @@ static void add_log(struct info *info, const struct shard *shard)
 static void add_tier(struct info *info, const struct shard *shard)
 {
 	info->tier_keys += shard->counters.cold_keys;
+	info->tier_leaves += shard->counters.cold_leaves;
 	info->tier_bytes += shard->counters.cold_bytes;
 	if (!shard->tier)
 		return;
@@ -123,6 +132,7 @@ static void gather_there(struct core *there, void *arg)
 	if (there->store)
 		store_facts_here(there, there->store);
 	session_each(there, add_session, info);
+	info->blocked += round_postponed(there);
 	add_databases(info, there->shard);
 	add_log(info, there->shard);
 	add_tier(info, there->shard);
@@ -170,6 +180,8 @@ static void gather(struct info *info, struct core *core, bool with_latencies)
 	commands_each_core(core, gather_there, info);
 	info->memory = memory_sums_of(core);
 	info->channels = channels_count_all(core);
+	info->tracking = tracking_sum(core);
+	info->scripts = script_sum(core);
 	if (with_latencies)
 		info->latencies = latency_sums_new(core, NULL);
 	fiber_call(core, 0, mark_rates, info);
@@ -287,8 +299,8 @@ static void section_clients(struct info *info)
 	number(info, "maxclients", (uint64_t)info->settings->maxclients);
 	number(info, "client_recent_max_input_buffer", 0);
 	number(info, "client_recent_max_output_buffer", 0);
-	number(info, "blocked_clients", 0);
-	number(info, "tracking_clients", 0);
+	number(info, "blocked_clients", info->blocked);
+	number(info, "tracking_clients", info->tracking.clients);
 	number(info, "pubsub_clients", info->subscribers);
 	number(info, "clients_in_timeout_table", 0);
 }
@@ -296,10 +308,8 @@ static void section_clients(struct info *info)
 static void section_memory(struct info *info)
 {
 	const struct memory_sums *memory = &info->memory;
-	static const char *const none[] = {"used_memory_lua",         "number_of_cached_scripts",
-	                                   "number_of_functions",     "mem_not_counted_for_evict",
-	                                   "mem_replication_backlog", "mem_clients_slaves",
-	                                   "mem_aof_buffer",          NULL};
+	static const char *const none[] = {"mem_not_counted_for_evict", "mem_replication_backlog", "mem_clients_slaves",
+	                                   "mem_aof_buffer", NULL};
 	bytes(info, "used_memory", memory->total);
 	bytes(info, "used_memory_rss", memory->resident);
 	bytes(info, "used_memory_peak", memory->peak);
@@ -320,11 +330,23 @@ static void section_memory(struct info *info)
 	real(info, "mem_fragmentation_ratio", memory_fragmentation(memory));
 	buf_printf(&info->out, "mem_fragmentation_bytes:%lld\r\n", (long long)(memory->resident - memory->total));
 	number(info, "mem_clients_normal", memory->clients);
+	bytes(info, "used_memory_lua", info->scripts.lua_bytes);
+	number(info, "used_memory_vm_eval", info->scripts.lua_bytes);
+	number(info, "used_memory_scripts_eval", info->scripts.text_bytes);
+	number(info, "number_of_cached_scripts", info->scripts.scripts);
+	number(info, "number_of_functions", info->scripts.functions);
+	number(info, "number_of_libraries", info->scripts.libraries);
+	number(info, "used_memory_vm_functions", info->scripts.functions_lua_bytes);
+	bytes(info, "used_memory_vm_total", info->scripts.lua_bytes + info->scripts.functions_lua_bytes);
+	number(info, "used_memory_functions", info->scripts.functions_bytes);
+	bytes(info, "used_memory_scripts", info->scripts.text_bytes + info->scripts.functions_bytes);
 	zeros(info, none);
 	text(info, "mem_allocator", "mimalloc");
 	number(info, "active_defrag_running", 0);
 	number(info, "lazyfree_pending_objects", memory->freeing);
+	number(info, "lazyfreed_objects", memory->freed);
 	number(info, "tier_keys", info->tier_keys);
+	number(info, "tier_leaves", info->tier_leaves);
 	number(info, "tier_bytes", info->tier_bytes);
 	number(info, "tier_file_live_bytes", info->tier_live_bytes);
 }
@@ -407,9 +429,6 @@ static void section_stats(struct info *info)
 	                                   "total_forks",
 	                                   "migrate_cached_sockets",
 	                                   "slave_expires_tracked_keys",
-	                                   "tracking_total_keys",
-	                                   "tracking_total_items",
-	                                   "tracking_total_prefixes",
 	                                   "unexpected_error_replies",
 	                                   NULL};
 	number(info, "total_connections_received", sum(info, METRIC_CONNECTIONS_ACCEPTED));
@@ -421,6 +440,7 @@ static void section_stats(struct info *info)
 	real(info, "instantaneous_output_kbps", info->out_kb_per_s);
 	number(info, "rejected_connections", sum(info, METRIC_CONNECTIONS_REFUSED));
 	number(info, "expired_keys", sum(info, METRIC_KEYS_EXPIRED));
+	number(info, "expired_subkeys", sum(info, METRIC_FIELDS_EXPIRED));
 	real(info, "expired_stale_perc", 0);
 	number(info, "expired_time_cap_reached_count", 0);
 	number(info, "evicted_keys", sum(info, METRIC_KEYS_EVICTED));
@@ -434,6 +454,9 @@ static void section_stats(struct info *info)
 	number(info, "pubsub_channels", info->channels.channels);
 	number(info, "pubsub_patterns", info->channels.patterns);
 	number(info, "pubsubshard_channels", info->channels.shard_channels);
+	number(info, "tracking_total_keys", info->tracking.keys);
+	number(info, "tracking_total_items", info->tracking.items);
+	number(info, "tracking_total_prefixes", info->tracking.prefixes);
 	zeros(info, none);
 	number(info, "total_error_replies", sum(info, METRIC_COMMAND_ERRORS));
 }
@@ -514,9 +537,10 @@ static void section_keyspace(struct info *info)
 	for (size_t db = 0; db < DATABASES; db++) {
 		const struct database_sums *sums = &info->databases[db];
 		if (sums->keys > 0)
-			buf_printf(&info->out, "db%zu:keys=%llu,expires=%llu,avg_ttl=%llu\r\n", db,
+			buf_printf(&info->out, "db%zu:keys=%llu,expires=%llu,avg_ttl=%llu,subexpiry=%llu\r\n", db,
 			           (unsigned long long)sums->keys, (unsigned long long)sums->expiring,
-			           (unsigned long long)(sums->expiring ? sums->ttl_ms / (double)sums->expiring : 0));
+			           (unsigned long long)(sums->expiring ? sums->ttl_ms / (double)sums->expiring : 0),
+			           (unsigned long long)sums->due);
 	}
 }
 

@@ -94,11 +94,12 @@ static struct words flag_words(const struct command *command)
 	        {COMMAND_FAST, "fast"},
 	        {COMMAND_NO_AUTH, "no_auth"},
 	        {COMMAND_NO_MULTI, "no_multi"},
+	        {COMMAND_SCRIPT | COMMAND_MOVABLE_KEYS, "no_mandatory_keys"},
 	        {COMMAND_MOVABLE_KEYS, "movablekeys"},
 	};
 	struct words words = {0};
 	for (size_t i = 0; i < array_len(names); i++)
-		if (command->flags & names[i].flag)
+		if ((command->flags & names[i].flag) == names[i].flag)
 			words_add(&words, names[i].word);
 	return words;
 }
@@ -127,15 +128,15 @@ static const struct category {
         {"@keyspace", 0, "generic"},
         {"@read", COMMAND_READ, NULL},
         {"@write", COMMAND_WRITE, NULL},
-        {"@set", 0, NULL},
-        {"@sortedset", 0, NULL},
-        {"@list", 0, NULL},
-        {"@hash", 0, NULL},
+        {"@set", 0, "set"},
+        {"@sortedset", 0, "sorted-set"},
+        {"@list", 0, "list"},
+        {"@hash", 0, "hash"},
         {"@string", 0, "string"},
         {"@bitmap", 0, "bitmap"},
-        {"@hyperloglog", 0, NULL},
-        {"@geo", 0, NULL},
-        {"@stream", 0, NULL},
+        {"@hyperloglog", 0, "hyperloglog"},
+        {"@geo", 0, "geo"},
+        {"@stream", 0, "stream"},
         {"@pubsub", COMMAND_PUBSUB, NULL},
         {"@admin", COMMAND_ADMIN, NULL},
         {"@fast", COMMAND_FAST, NULL},
@@ -151,7 +152,9 @@ static bool is_in_category(const struct command_index *index, const struct comma
                            const struct category *category)
 {
 	struct slice name = slice_from_str(category->shown + 1);
-	if (command->flags & category->flags || list_has(command->categories, name))
+	bool is_script = list_has(command->categories, S("scripting")); /* whatever it says of itself, it may do */
+	if ((command->flags & category->flags && !(is_script && category->flags == COMMAND_READ)) ||
+	    list_has(command->categories, name))
 		return true;
 	if (list_has(command->categories, S("-keyspace")) && slice_equal(name, S("keyspace")))
 		return false;
@@ -520,7 +523,7 @@ static void say_keys(struct exec *exec, const struct command *command, const str
 	struct reply *reply = exec->reply;
 	uint32_t *at = memory_alloc(argc * sizeof(*at));
 	int n = command_keys(command, argv, argc, at, argc);
-	if (n <= 0)
+	if (n < 0 || (n == 0 && !(command->flags & COMMAND_SCRIPT))) /* which may do without keys */
 		reply_error_fmt(reply, "ERR Invalid arguments specified for command");
 	else
 		reply_array(reply, (size_t)n);

@@ -4,6 +4,8 @@
  */
 #include "engine/core/core.h"
 #include "query/commands/command.h"
+#include "query/commands/list_reach.h"
+#include "query/commands/notify.h"
 #include "query/commands/rows_private.h"
 #include "query/session/session.h"
 
@@ -38,13 +40,23 @@ static enum err count_keys(struct exec *exec, bool (*says_yes)(struct exec *exec
 	return OK;
 }
 
-static bool is_deleted(struct exec *exec, const struct key *key) { return keyspace_delete(exec->shard, key); }
+static bool is_deleted(struct exec *exec, const struct key *key)
+{
+	bool deleted = keyspace_delete(exec->shard, key);
+	if (deleted)
+		exec_notify(exec, EVENT_GENERIC, S("del"), key);
+	return deleted;
+}
+
 static bool is_there(struct exec *exec, const struct key *key) { return exec_look(exec, key) != NULL; }
 
 /* TOUCH counts as an access even for a client that wants no traces left. */
 static bool is_touched(struct exec *exec, const struct key *key)
 {
-	return keyspace_find(exec->shard, key, FIND_READ) != NULL;
+	bool found = keyspace_find(exec->shard, key, FIND_READ) != NULL;
+	if (!found)
+		exec_notify(exec, EVENT_MISS, S("keymiss"), key);
+	return found;
 }
 
 static enum err run_del(struct exec *exec) { return count_keys(exec, is_deleted); }
@@ -60,15 +72,27 @@ static enum err run_type(struct exec *exec)
 
 /* ---- RENAME, COPY, MOVE ----------------------------------------------------------- */
 
+/* To Redis a key that takes the place of another is new, too: the keyspace does not say so. */
+static void tell_replaced(struct exec *exec, const struct key *to, bool was_there)
+{
+	if (was_there)
+		exec_notify(exec, EVENT_NEW, S("new"), to);
+}
+
 static enum err rename_key(struct exec *exec, bool only_if_free)
 {
 	struct key to = exec_key(exec, 2);
 	if (!exec_find(exec, &exec->first, FIND_WRITE))
 		return ERR_NOT_FOUND;
 	bool same = slice_equal(exec->first.name, to.name);
-	bool renamed = !same && !(only_if_free && exec_find(exec, &to, FIND_WRITE));
-	if (renamed)
+	bool replaces = !same && exec_find(exec, &to, FIND_WRITE);
+	bool renamed = !same && !(only_if_free && replaces);
+	if (renamed) {
 		keyspace_move(exec->shard, &exec->first, &to);
+		tell_replaced(exec, &to, replaces);
+		exec_notify(exec, EVENT_GENERIC, S("rename_from"), &exec->first);
+		exec_notify(exec, EVENT_GENERIC, S("rename_to"), &to);
+	}
 	if (only_if_free)
 		reply_integer(exec->reply, renamed);
 	else
@@ -138,10 +162,14 @@ static enum err run_copy(struct exec *exec)
 	to.keyspace = options.keyspace;
 	if (same_key(&exec->first, &to))
 		return ERR_SAME_OBJECT;
-	bool copied =
-	        exec_find(exec, &exec->first, FIND_READ) && (options.replace || !exec_find(exec, &to, FIND_WRITE));
-	if (copied)
+	bool exists = exec_find(exec, &exec->first, FIND_READ);
+	bool replaces = exists && exec_find(exec, &to, FIND_WRITE);
+	bool copied = exists && (options.replace || !replaces);
+	if (copied) {
 		keyspace_copy(exec->shard, &exec->first, &to);
+		tell_replaced(exec, &to, replaces);
+		exec_notify(exec, EVENT_GENERIC, S("copy_to"), &to);
+	}
 	reply_integer(exec->reply, copied);
 	return OK;
 }
@@ -154,8 +182,11 @@ static enum err run_move(struct exec *exec)
 	if (to.keyspace == exec->first.keyspace)
 		return ERR_SAME_OBJECT;
 	bool moved = exec_find(exec, &exec->first, FIND_WRITE) && !exec_find(exec, &to, FIND_WRITE);
-	if (moved)
+	if (moved) {
 		keyspace_move(exec->shard, &exec->first, &to);
+		exec_notify(exec, EVENT_GENERIC, S("move_from"), &exec->first);
+		exec_notify(exec, EVENT_GENERIC, S("move_to"), &to);
+	}
 	reply_integer(exec->reply, moved);
 	return OK;
 }
@@ -164,7 +195,7 @@ static enum err run_move(struct exec *exec)
 
 static enum err run_object_encoding(struct exec *exec)
 {
-	struct object *object = exec_look(exec, &exec->first);
+	struct object *object = exec_inspect(exec, &exec->first);
 	if (object)
 		reply_str(exec->reply, object_encoding(object));
 	else
@@ -182,7 +213,7 @@ static bool counts_frequency(const struct shard *shard)
 
 static enum err run_object_freq(struct exec *exec)
 {
-	struct object *object = exec_look(exec, &exec->first);
+	struct object *object = exec_inspect(exec, &exec->first);
 	if (!object)
 		reply_null(exec->reply);
 	else if (!counts_frequency(exec->shard))
@@ -195,7 +226,7 @@ static enum err run_object_freq(struct exec *exec)
 
 static enum err run_object_idletime(struct exec *exec)
 {
-	struct object *object = exec_look(exec, &exec->first);
+	struct object *object = exec_inspect(exec, &exec->first);
 	if (!object)
 		reply_null(exec->reply);
 	else if (counts_frequency(exec->shard))
@@ -209,7 +240,7 @@ static enum err run_object_idletime(struct exec *exec)
 /* Values are never shared between keys, small integers neither. */
 static enum err run_object_refcount(struct exec *exec)
 {
-	if (exec_look(exec, &exec->first))
+	if (exec_inspect(exec, &exec->first))
 		reply_integer(exec->reply, 1);
 	else
 		reply_null(exec->reply);
@@ -401,9 +432,9 @@ static const struct command_history migrate_history[] = {
 
 /* clang-format off */
 static const struct command object_subcommands[] = {
-	{"ENCODING", 3, {2, 2, 1}, READ | COMMAND_COLD, "2.2.3", "O(1)",
+	{"ENCODING", 3, {2, 2, 1}, READ, "2.2.3", "O(1)",
 	 "Inspect the internal encoding of a Redis object", run_object_encoding, key_alone,
-	 .tips = "nondeterministic_output"},
+	 .tips = "nondeterministic_output", .reach = needs_none},
 	{"FREQ", 3, {2, 2, 1}, READ | COMMAND_COLD, "4.0.0", "O(1)",
 	 "Get the logarithmic access frequency counter of a Redis object", run_object_freq, key_alone,
 	 .tips = "nondeterministic_output"},

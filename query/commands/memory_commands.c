@@ -26,6 +26,7 @@ static void sum_there(struct core *there, void *arg)
 	sums->objects += shard->counters.objects_bytes;
 	sums->tables += shard->counters.tables_bytes;
 	sums->freeing += shard->counters.freeing;
+	sums->freed += shard->counters.freed;
 	for (size_t db = 0; db < array_len(shard->keyspace_of_db); db++)
 		sums->keys += keyspace_count(there->shard, shard->keyspace_of_db[db]);
 	session_each(there, add_session, sums);

@@ -9,7 +9,7 @@ struct memory_sums {
 	uint64_t total;   /* all that maxmemory counts */
 	uint64_t objects; /* of it, keys and values */
 	uint64_t tables;  /* of it, dictionaries */
-	uint64_t freeing; /* objects that wait to be freed */
+	uint64_t freeing, freed; /* objects that wait to be freed, and that were after they had waited */
 	uint64_t clients; /* buffers */
 	uint64_t keys;    /* how many */
 	uint64_t peak;    /* greatest total that was ever asked for */

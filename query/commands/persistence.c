@@ -11,9 +11,11 @@
 #include "engine/memory/memory.h"
 #include "query/commands/commands.h"
 #include "query/commands/rows_private.h"
+#include "query/commands/tracking.h"
 #include "query/session/gate.h"
 #include "query/session/session.h"
 #include "query/session/unit.h"
+#include "storage/keyspace/waits.h"
 #include "storage/keyspace/watch.h"
 #include "storage/recovery/store.h"
 
@@ -41,13 +43,19 @@ static void take_ids(struct core *first, void *arg)
 	renaming->names.next_id = first->commands->next_keyspace;
 }
 
+static void follow(struct shard *shard, uint32_t one, uint32_t other)
+{
+	watches_follow(shard, one, other);
+	waits_follow(shard, one, other);
+}
+
 static void rename_there(struct core *there, void *arg)
 {
 	const struct renaming *renaming = arg;
 	struct shard *shard = there->shard;
 	/* In one step with the names: WATCH does not stop at the gate. */
 	if (renaming->one != renaming->other)
-		watches_follow(shard, renaming->one, renaming->other);
+		follow(shard, renaming->one, renaming->other);
 	for (int db = 0; db < DATABASES; db++) {
 		uint32_t old = shard->keyspace_of_db[db], new = renaming->names.of_db[db];
 		if (!(renaming->fresh & 1u << db)) {
@@ -55,23 +63,25 @@ static void rename_there(struct core *there, void *arg)
 			continue;
 		}
 		shard->changes += keyspace_count(shard, old);
-		watches_follow(shard, old, new);
+		follow(shard, old, new);
 		shard->keyspace_of_db[db] = new;
 		keyspace_drop(shard, old, renaming->now);
 	}
+	tracking_all_changed(there);
 }
 
 struct naming {
 	struct store *store;
 	struct unit *unit;
 	const struct keyspace_names *names;
+	bool admitted; /* with the rest of a transaction, before any of it ran */
 	enum err err;
 };
 
 static void name_there(struct core *first, void *arg)
 {
 	struct naming *naming = arg;
-	naming->err = shard_refuses(first->shard, SHARD_FREES);
+	naming->err = naming->admitted ? OK : shard_refuses(first->shard, SHARD_FREES);
 	if (naming->err != OK)
 		return;
 	unit_join(first, naming->unit);
@@ -79,16 +89,19 @@ static void name_there(struct core *first, void *arg)
 	unit_leave(first, naming->unit);
 }
 
-/* Inside MULTI the names count with the rest of the transaction, else by themselves. */
+/* Inside MULTI the names count with the rest of the transaction, else by themselves. Whatever the client waits for,
+ * the gate does not open before they are durable: keys that come after them lie in other logs. */
 static enum err make_durable(struct exec *exec, const struct keyspace_names *names)
 {
 	struct core *core = exec->core;
 	struct unit own, *unit = exec->session->unit;
-	struct naming naming = {.store = core->store, .names = names, .unit = unit ? unit : &own};
+	struct naming naming = {.store = core->store, .names = names, .unit = unit ? unit : &own,
+	                        .admitted = unit != NULL};
 	if (!core->store)
 		return OK;
 	if (!unit)
 		unit_init(&own, core, true);
+	naming.unit->waits = naming.unit->renames = true;
 	fiber_call(core, 0, name_there, &naming);
 	if (unit)
 		return naming.err;
@@ -123,6 +136,16 @@ static void free_room(struct core *core)
 		(void)store_image_start(core, core->store);
 }
 
+/* False: a script is in the way, which was said. */
+static bool close_gate(struct exec *exec)
+{
+	const char *why;
+	bool closed = gate_close_unless_busy(exec->core, &why);
+	if (!closed)
+		reply_error_fmt(exec->reply, "%s", why);
+	return closed;
+}
+
 static enum err flush(struct exec *exec, uint16_t first, uint16_t last)
 {
 	struct renaming renaming = {.now = exec->argc == 2 && exec_is(exec, 1, S("SYNC"))};
@@ -130,7 +153,8 @@ static enum err flush(struct exec *exec, uint16_t first, uint16_t last)
 		return ERR_SYNTAX;
 	for (uint16_t db = first; db <= last; db++)
 		renaming.fresh |= 1u << db;
-	gate_close(exec->core);
+	if (!close_gate(exec))
+		return OK;
 	memcpy(renaming.names.of_db, exec->core->shard->keyspace_of_db, sizeof(renaming.names.of_db));
 	enum err err = rename_keyspaces(exec, &renaming);
 	gate_open(exec->core);
@@ -153,11 +177,11 @@ static bool read_int(struct slice word, int64_t *out)
 
 static void count_change(struct core *there, void *arg) { there->shard->changes++; }
 
+/* Behind the gate, which it opens. */
 static enum err swap(struct exec *exec, int64_t one, int64_t other)
 {
 	struct renaming renaming = {0};
 	uint32_t *of_db = renaming.names.of_db;
-	gate_close(exec->core);
 	memcpy(of_db, exec->core->shard->keyspace_of_db, sizeof(renaming.names.of_db));
 	renaming.one = of_db[one];
 	renaming.other = of_db[other];
@@ -184,6 +208,8 @@ enum err run_swapdb(struct exec *exec)
 	}
 	if (!is_database(one) || !is_database(other))
 		return ERR_DB_INDEX;
+	if (!close_gate(exec))
+		return OK;
 	TRY(swap(exec, one, other));
 	reply_ok(exec->reply);
 	return OK;

@@ -335,7 +335,15 @@ static enum err unsubscribe(struct exec *exec, enum kind kind)
 
 static enum err run_subscribe(struct exec *exec) { return subscribe(exec, KIND_CHANNEL); }
 static enum err run_psubscribe(struct exec *exec) { return subscribe(exec, KIND_PATTERN); }
-static enum err run_ssubscribe(struct exec *exec) { return subscribe(exec, KIND_SHARD); }
+static enum err run_ssubscribe(struct exec *exec)
+{
+	if (exec->session->unit) { /* as Redis, which lets the other two */
+		reply_error_fmt(exec->reply, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+		return OK;
+	}
+	return subscribe(exec, KIND_SHARD);
+}
+
 static enum err run_unsubscribe(struct exec *exec) { return unsubscribe(exec, KIND_CHANNEL); }
 static enum err run_punsubscribe(struct exec *exec) { return unsubscribe(exec, KIND_PATTERN); }
 static enum err run_sunsubscribe(struct exec *exec) { return unsubscribe(exec, KIND_SHARD); }
@@ -384,6 +392,11 @@ static uint64_t deliver(struct core *core, enum kind kind, struct slice channel,
 	return n;
 }
 
+uint64_t channels_show(struct core *core, struct slice channel, struct slice message)
+{
+	return deliver(core, KIND_CHANNEL, channel, message);
+}
+
 /* A message on its way over the cores; lies on its publisher's stack. */
 struct publication {
 	struct slice channel, message;
@@ -410,7 +423,7 @@ static void publication_arrived(struct core *core, struct message *message)
 	core_reply(core, publication->from, &answer);
 }
 
-static bool has_listeners(const struct machine *machine, uint16_t core)
+bool channels_any(const struct machine *machine, uint16_t core)
 {
 	return atomic_load(&machine->cores[core]->commands->channels->memberships) > 0;
 }
@@ -426,13 +439,13 @@ static enum err publish(struct exec *exec, enum kind kind)
 	        .fiber = fiber_self(core),
 	};
 	for (uint16_t to = 0; to < core->n_cores; to++) {
-		if (to == core->id || !has_listeners(core->machine, to))
+		if (to == core->id || !channels_any(core->machine, to))
 			continue;
 		struct message message = {.run = publication_arrived, .args[0].ptr = &publication};
 		publication.pending++;
 		core_request(core, to, &message);
 	}
-	if (has_listeners(core->machine, core->id))
+	if (channels_any(core->machine, core->id))
 		publication.receivers += deliver(core, kind, publication.channel, publication.message);
 	if (publication.pending > 0)
 		fiber_wait(core); /* for the last answer */

@@ -44,6 +44,7 @@ struct reply_ops {
 	void (*push)(struct reply *reply, size_t n);
 	void (*attribute)(struct reply *reply, size_t n_pairs);
 	void (*lent)(struct reply *reply, struct loan loan);       /* a bulk string, by reference */
+	void (*decimal)(struct reply *reply, struct slice digits); /* a real in these digits; NULL: as a bulk string */
 };
 
 struct reply {
@@ -61,6 +62,13 @@ static inline void reply_simple(struct reply *r, struct slice text) { r->ops->si
 static inline void reply_ok(struct reply *r) { r->ops->simple(r, S("OK")); }
 static inline void reply_integer(struct reply *r, int64_t value) { r->ops->integer(r, value); }
 static inline void reply_real(struct reply *r, double value) { r->ops->real(r, value); }
+static inline void reply_decimal(struct reply *r, struct slice digits)
+{
+	if (r->ops->decimal)
+		r->ops->decimal(r, digits);
+	else
+		r->ops->bulk(r, digits);
+}
 static inline void reply_boolean(struct reply *r, bool value) { r->ops->boolean(r, value); }
 static inline void reply_bulk(struct reply *r, struct slice bytes) { r->ops->bulk(r, bytes); }
 static inline void reply_str(struct reply *r, const char *text) { r->ops->bulk(r, slice_from_str(text)); }

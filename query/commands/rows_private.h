@@ -19,6 +19,11 @@ extern const struct command latency_rows[];
 extern const struct command memory_rows[];
 
 enum err run_command(struct exec *exec);
+enum err run_monitor(struct exec *exec);
+enum err run_client_tracking(struct exec *exec);
+enum err run_client_caching(struct exec *exec);
+enum err run_client_getredir(struct exec *exec);
+enum err run_client_trackinginfo(struct exec *exec);
 enum err run_info(struct exec *exec);
 enum err run_flushdb(struct exec *exec);
 enum err run_flushall(struct exec *exec);
@@ -33,10 +38,6 @@ bool durability_reached(struct core *core) must_check;
 
 /* Waits for that, or until the time is over (0: forever); *out says which. Fiber code. */
 enum err durability_wait(struct core *core, uint64_t timeout_ms, bool *out) must_check;
-
-/* "X HELP": the lines under Redis' heading, and the two about HELP itself. `lines` ends
- * with NULL. */
-enum err reply_help(struct exec *exec, const char *name, const char *const *lines);
 
 /* What Redis says of a subcommand with arguments of a number that it does not take. */
 enum err reply_subcommand_syntax(struct exec *exec);

@@ -6,6 +6,7 @@
 #include "query/commands/commands.h"
 #include "query/commands/rows_private.h"
 #include "query/commands/version.h"
+#include "query/session/script.h"
 #include "query/session/session.h"
 
 /* ---- whole databases -------------------------------------------------------------- */
@@ -52,9 +53,21 @@ static enum err run_role(struct exec *exec)
 
 /* What was acknowledged is on disk: SAVE, NOSAVE, NOW and FORCE change nothing here. The
  * connection's end is the answer. */
+/* Unless it is told to lose what a script is at, a server does not end beside one that is long. True: that was said. */
+static bool is_kept_up(struct exec *exec)
+{
+	for (enum script_source source = SCRIPTS_OF_EVAL; source <= SCRIPTS_OF_LIBRARIES; source++) {
+		if (!script_is_busy(exec->core, source))
+			continue;
+		reply_error_fmt(exec->reply, "%s", script_busy_text(source));
+		return true;
+	}
+	return false;
+}
+
 static enum err run_shutdown(struct exec *exec)
 {
-	bool abort = false;
+	bool abort = false, loses = false;
 	for (uint32_t at = 1; at < exec->argc; at++) {
 		bool is_abort = exec_is(exec, at, S("ABORT"));
 		bool known = is_abort || exec_is(exec, at, S("NOSAVE")) || exec_is(exec, at, S("NOW")) ||
@@ -66,11 +79,14 @@ static enum err run_shutdown(struct exec *exec)
 			return OK;
 		}
 		abort |= is_abort;
+		loses |= exec_is(exec, at, S("NOSAVE"));
 	}
 	if (abort) {
 		reply_error_fmt(exec->reply, "ERR No shutdown in progress.");
 		return OK;
 	}
+	if (!loses && is_kept_up(exec))
+		return OK;
 	log_notice("asked to stop by client %llu", (unsigned long long)exec->client->client_id);
 	machine_stop(exec->core->machine);
 	return OK;
@@ -343,8 +359,8 @@ const struct command server_commands[] = {
 	 .subcommands = memory_rows},
 	{"MODULE", -2, {0}, 0, "4.0.0", "Depends on subcommand.",
 	 "Commands about modules, of which there are none.", NULL, .subcommands = module_rows},
-	{"MONITOR", 1, {0}, ROW_ADMIN, "1.0.0", "O(1)", "Shows all commands as they come; not built yet.",
-	 run_not_built},
+	{"MONITOR", 1, {0}, ROW_ADMIN | COMMAND_FIBER, "1.0.0", "O(1)", "Shows all commands as they come.",
+	 run_monitor},
 	{"REPLICAOF", 3, {0}, COMMAND_ADMIN | COMMAND_NO_SCRIPT | COMMAND_STALE, "5.0.0", "O(1)",
 	 "Makes the server a replica; not built yet.", run_replicaof, replicaof_args},
 	{"ROLE", 1, {0}, ROW_CLIENT | COMMAND_FAST, "2.8.12", "O(1)",
@@ -352,7 +368,7 @@ const struct command server_commands[] = {
 	{"SAVE", 1, {0}, COMMAND_ADMIN | COMMAND_NO_SCRIPT | COMMAND_NO_MULTI | COMMAND_FIBER, "1.0.0",
 	 "O(N) where N is the total number of keys in all databases", "Writes images of all partitions and waits.",
 	 run_save},
-	{"SHUTDOWN", -1, {0}, ROW_ADMIN | COMMAND_NO_MULTI, "1.0.0",
+	{"SHUTDOWN", -1, {0}, ROW_ADMIN | COMMAND_NO_MULTI | COMMAND_FIBER, "1.0.0",
 	 "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
 	 "Stops the server.", run_shutdown, shutdown_args, .history = shutdown_history},
 	{"SLAVEOF", 3, {0}, COMMAND_ADMIN | COMMAND_NO_SCRIPT | COMMAND_STALE, "1.0.0", "O(1)",

@@ -63,8 +63,7 @@ void slowlog_free(struct slowlog *slowlog)
 
 /* ---- remembering ------------------------------------------------------------------ */
 
-/* Passwords stay out of the log, whatever command brings them. */
-static bool is_secret(const struct slice *argv, uint32_t argc, uint32_t at)
+bool argument_is_secret(const struct slice *argv, uint32_t argc, uint32_t at)
 {
 	if (at == 0)
 		return false;
@@ -94,7 +93,7 @@ static void append_texts(struct buf *out, uint32_t *lens, uint32_t n, const stru
 		size_t before = out->len;
 		if (i == n - 1 && argc > n)
 			buf_printf(out, "... (%u more arguments)", argc - n + 1);
-		else if (is_secret(argv, argc, i))
+		else if (argument_is_secret(argv, argc, i))
 			buf_append(out, S("(redacted)"));
 		else
 			append_argument(out, argv[i]);
@@ -249,7 +248,8 @@ static enum err run_slowlog_get(struct exec *exec)
 		reply_error_fmt(exec->reply, "ERR count should be greater than or equal to -1");
 		return OK;
 	}
-	struct gathering gathering = {.n_max = count < 0 ? SIZE_MAX : (size_t)count};
+	size_t n_max = (size_t)exec->core->settings->slowlog_max_len;
+	struct gathering gathering = {.n_max = count < 0 || (size_t)count > n_max ? n_max : (size_t)count};
 	commands_each_core(exec->core, gather_there, &gathering);
 	struct shown *shown = (struct shown *)gathering.shown.ptr;
 	size_t n = gathering.shown.len / sizeof(*shown);
@@ -274,7 +274,8 @@ static enum err run_slowlog_len(struct exec *exec)
 {
 	int64_t n = 0;
 	commands_each_core(exec->core, count_there, &n);
-	reply_integer(exec->reply, n);
+	int64_t n_max = exec->core->settings->slowlog_max_len; /* of each core; those beyond it are not shown */
+	reply_integer(exec->reply, n < n_max ? n : n_max);
 	return OK;
 }
 

@@ -21,5 +21,8 @@ void slowlog_free(struct slowlog *slowlog);
 void slowlog_note(struct core *core, const struct command *command, const struct slice *argv, uint32_t argc,
 		  uint64_t ns, const struct client_view *client);
 
+/* Passwords are shown to nobody, whatever command brings them. */
+bool argument_is_secret(const struct slice *argv, uint32_t argc, uint32_t at);
+
 /* Drops the oldest until at most `n_max` are left. */
 void slowlog_trim(struct slowlog *slowlog, size_t n_max);

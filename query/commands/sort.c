@@ -1,63 +1,87 @@
-/* sort.c -- SORT and SORT_RO: their arguments, and what they answer without elements.
+/* sort.c -- SORT and SORT_RO: their options and rows; the work is in sort_steps.c.
  *
- * The types that have elements to sort are not there yet, so a key is either absent, which
- * sorts as empty, or of a type that cannot be sorted.
+ * Keys that BY and GET make of their patterns are not known before the elements are. A pattern whose hash tag is its
+ * own ("w:{users}:*") still says where they lie; those of others may lie on any core.
  */
-#include "query/commands/command.h"
+#include "query/commands/sort.h"
+
+#include "engine/placement/placement.h"
 
 /* ---- arguments -------------------------------------------------------------------- */
 
-enum { NO_STORE = 0 };
+static bool says(struct slice argument, struct slice word) { return slice_equal_nocase(argument, word); }
 
 /* How many values follow an option, or -1 if there is no such. */
-static int values_of(const struct exec *exec, uint32_t at, bool may_store)
+static int values_of(struct slice option, bool may_store)
 {
-	if (exec_is(exec, at, S("ASC")) || exec_is(exec, at, S("DESC")) || exec_is(exec, at, S("ALPHA")))
+	if (says(option, S("ASC")) || says(option, S("DESC")) || says(option, S("ALPHA")))
 		return 0;
-	if (exec_is(exec, at, S("BY")) || exec_is(exec, at, S("GET")))
+	if (says(option, S("BY")) || says(option, S("GET")))
 		return 1;
-	if (exec_is(exec, at, S("LIMIT")))
+	if (says(option, S("LIMIT")))
 		return 2;
-	return may_store && exec_is(exec, at, S("STORE")) ? 1 : -1;
+	return may_store && says(option, S("STORE")) ? 1 : -1;
 }
 
-/* Where the name of the key to store at is; the last one counts. */
-static enum err read_options(const struct exec *exec, bool may_store, uint32_t *store_at)
+static enum err read_option(const struct exec *exec, uint32_t at, struct sort_options *out)
 {
-	*store_at = NO_STORE;
+	if (exec_is(exec, at, S("LIMIT"))) {
+		TRY(exec_integer(exec, at + 1, &out->offset));
+		return exec_integer(exec, at + 2, &out->count);
+	}
+	if (exec_is(exec, at, S("STORE"))) {
+		out->store_at = at + 1;
+	} else if (exec_is(exec, at, S("GET"))) {
+		out->n_gets++;
+	} else if (exec_is(exec, at, S("BY"))) {
+		out->by = exec->argv[at + 1];
+		out->keeps_order |= !sort_has_star(out->by);
+	} else if (exec_is(exec, at, S("ALPHA"))) {
+		out->alpha = true;
+	} else {
+		out->descending = exec_is(exec, at, S("DESC"));
+	}
+	return OK;
+}
+
+enum err sort_read_options(const struct exec *exec, struct sort_options *out)
+{
+	*out = (struct sort_options){.count = -1, .store_at = SORT_NO_STORE};
 	for (uint32_t at = 2; at < exec->argc; at++) {
-		int values = values_of(exec, at, may_store);
+		int values = values_of(exec->argv[at], exec->command->flags & COMMAND_WRITE);
 		if (values < 0 || exec->argc - at - 1 < (uint32_t)values)
 			return ERR_SYNTAX;
-		if (exec_is(exec, at, S("LIMIT"))) {
-			int64_t offset, count;
-			TRY(exec_integer(exec, at + 1, &offset));
-			TRY(exec_integer(exec, at + 2, &count));
-		} else if (exec_is(exec, at, S("STORE"))) {
-			*store_at = at + 1;
-		}
+		TRY(read_option(exec, at, out));
 		at += (uint32_t)values;
 	}
 	return OK;
 }
 
+struct slice sort_next_get(const struct slice *argv, uint32_t *at)
+{
+	while (!says(argv[*at], S("GET")))
+		*at += 1 + (uint32_t)values_of(argv[*at], true);
+	*at += 2;
+	return argv[*at - 1];
+}
+
 /* As Redis looks for them, whether the options make sense or not. */
 static int find_sort_keys(const struct slice *argv, uint32_t argc, uint32_t *out, uint32_t room)
 {
-	uint32_t store_at = NO_STORE;
+	uint32_t store_at = SORT_NO_STORE;
 	for (uint32_t at = 2; at < argc; at++) {
-		if (slice_equal_nocase(argv[at], S("LIMIT")))
+		if (says(argv[at], S("LIMIT")))
 			at += 2;
-		else if (slice_equal_nocase(argv[at], S("GET")) || slice_equal_nocase(argv[at], S("BY")))
+		else if (says(argv[at], S("GET")) || says(argv[at], S("BY")))
 			at += 1;
-		else if (slice_equal_nocase(argv[at], S("STORE")) && at + 1 < argc)
+		else if (says(argv[at], S("STORE")) && at + 1 < argc)
 			store_at = at + 1;
 	}
 	if (room > 0)
 		out[0] = 1;
 	if (room > 1)
 		out[1] = store_at;
-	return store_at == NO_STORE ? 1 : 2;
+	return store_at == SORT_NO_STORE ? 1 : 2;
 }
 
 static int find_sort_ro_keys(const struct slice *argv, uint32_t argc, uint32_t *out, uint32_t room)
@@ -67,26 +91,52 @@ static int find_sort_ro_keys(const struct slice *argv, uint32_t argc, uint32_t *
 	return 1;
 }
 
-/* ---- running ---------------------------------------------------------------------- */
+/* ---- where it reads ------------------------------------------------------------------- */
 
-static enum err sort(struct exec *exec, bool may_store)
+/* Does a pattern's own hash tag put all keys that it makes on this core? */
+static bool stays_on(const struct core *core, struct slice pattern, uint16_t home)
 {
-	uint32_t store_at;
-	TRY(read_options(exec, may_store, &store_at));
-	if (exec_find(exec, &exec->first, FIND_READ))
-		return ERR_WRONG_TYPE;
-	if (store_at == NO_STORE) {
-		reply_array(exec->reply, 0);
-		return OK;
-	}
-	struct key to = exec_key(exec, store_at);
-	keyspace_delete(exec->shard, &to);
-	reply_integer(exec->reply, 0);
-	return OK;
+	const uint8_t *star = memchr(pattern.ptr, '*', pattern.len);
+	struct slice before = slice_of(pattern.ptr, (size_t)(star - pattern.ptr));
+	const uint8_t *open = before.len > 0 ? memchr(before.ptr, '{', before.len) : NULL;
+	const uint8_t *close = open ? memchr(open, '}', (size_t)(star - open)) : NULL;
+	return close && close > open + 1 && core_of_slot(core, slot_of(before)) == home;
 }
 
-static enum err run_sort(struct exec *exec) { return sort(exec, true); }
-static enum err run_sort_ro(struct exec *exec) { return sort(exec, false); }
+/* May it have to wait for what it reads? Values that are cold come back first. */
+static bool is_tiered(const struct shard *shard)
+{
+	return shard->counters.cold_keys > 0 || shard->policy == EVICT_TIER;
+}
+
+static bool sort_roams(const struct core *core, const struct slice *argv, uint32_t argc)
+{
+	uint16_t home = core_of_slot(core, slot_of(argv[1]));
+	bool has_patterns = false, strays = is_tiered(core->shard);
+	for (uint32_t at = 2; at < argc; at++) {
+		int values = values_of(argv[at], true);
+		if (values < 0 || argc - at - 1 < (uint32_t)values)
+			return false; /* it says what is wrong with it anywhere */
+		if (says(argv[at], S("STORE")))
+			strays |= core_of_slot(core, slot_of(argv[at + 1])) != home;
+		else if (values == 1 && sort_has_star(argv[at + 1])) {
+			has_patterns = true;
+			strays |= core->n_cores > 1 && !stays_on(core, argv[at + 1], home);
+		}
+		at += (uint32_t)values;
+	}
+	return has_patterns && strays;
+}
+
+static enum err run_sort(struct exec *exec)
+{
+	cleanup(sort_fini) struct sort sort = {0};
+	TRY(sort_begin(&sort, exec));
+	for (uint64_t n; (n = sort_ask(&sort)) > 0;)
+		sort_answer(&sort, exec, 0, n);
+	sort_end(&sort, exec);
+	return OK;
+}
 
 /* ---- rows ------------------------------------------------------------------------- */
 
@@ -116,11 +166,11 @@ static arguments sort_ro_arguments[] = {SORT_ARGUMENTS, {0}};
 const struct command sort_commands[] = {
 	/* name, arity, keys, flags, since, cost, summary, code, arguments */
 	{"SORT", -2, {1, 1, 1}, COMMAND_WRITE | COMMAND_GROWS | COMMAND_MOVABLE_KEYS, "1.0.0", SORT_COST,
-	 "Sort the elements in a list, set or sorted set", run_sort, sort_arguments, .find_keys = find_sort_keys,
+	 "Sort the elements in a list, set or sorted set", run_sort, sort_arguments, .find_keys = find_sort_keys, .roams = sort_roams,
 	 .categories = "-keyspace set sortedset list dangerous"},
 	{"SORT_RO", -2, {1, 1, 1}, COMMAND_READ | COMMAND_MOVABLE_KEYS, "7.0.0", SORT_COST,
-	 "Sort the elements in a list, set or sorted set. Read-only variant of SORT.", run_sort_ro, sort_ro_arguments,
-	 .find_keys = find_sort_ro_keys, .categories = "-keyspace set sortedset list dangerous"},
+	 "Sort the elements in a list, set or sorted set. Read-only variant of SORT.", run_sort, sort_ro_arguments,
+	 .find_keys = find_sort_ro_keys, .roams = sort_roams, .categories = "-keyspace set sortedset list dangerous"},
 	{0},
 };
 /* clang-format on */

@@ -2,6 +2,7 @@
 #include "engine/base/number.h"
 #include "query/commands/command.h"
 #include "query/commands/lcs.h"
+#include "query/commands/notify.h"
 #include "query/commands/string_limit.h"
 #include "storage/journal/journal.h"
 
@@ -108,13 +109,19 @@ static bool comes_in_pairs(struct exec *exec, const char *name)
 	return false;
 }
 
+static void set(struct exec *exec, const struct key *key, struct slice value, int64_t expires_ms)
+{
+	string_put(exec->shard, key, value, expires_ms);
+	exec_notify(exec, EVENT_STRING, S("set"), key);
+}
+
 static void put_pairs(struct exec *exec)
 {
 	struct key keys[KEYS_AHEAD];
 	for (uint32_t at = 1; at < exec->argc;) {
 		uint32_t n = keys_ahead(exec, at, 2, keys);
 		for (uint32_t i = 0; i < n; i++, at += 2)
-			string_put(exec->shard, &keys[i], exec->argv[at + 1], EXPIRES_NEVER);
+			set(exec, &keys[i], exec->argv[at + 1], EXPIRES_NEVER);
 	}
 }
 
@@ -252,12 +259,26 @@ static bool is_past(const struct exec *exec, int64_t expires_ms)
 
 /* ---- SET and its kin -------------------------------------------------------------- */
 
+/* A value that has expired before it is set is told of as if it had been there. */
+static void put_and_expire(struct exec *exec)
+{
+	const struct key *key = &exec->first;
+	if (!keyspace_delete(exec->shard, key))
+		exec_notify(exec, EVENT_NEW, S("new"), key);
+	exec_notify(exec, EVENT_STRING, S("set"), key);
+	exec_notify(exec, EVENT_GENERIC, S("expire"), key);
+	exec_notify(exec, EVENT_EXPIRED, S("expired"), key);
+}
+
 static void put(struct exec *exec, struct slice value, int64_t expires_ms)
 {
-	if (unlikely(is_past(exec, expires_ms)))
-		keyspace_delete(exec->shard, &exec->first);
-	else
-		string_put(exec->shard, &exec->first, value, expires_ms);
+	if (unlikely(is_past(exec, expires_ms))) {
+		put_and_expire(exec);
+		return;
+	}
+	set(exec, &exec->first, value, expires_ms);
+	if (expires_ms >= 0)
+		exec_notify(exec, EVENT_GENERIC, S("expire"), &exec->first);
 }
 
 static enum err set_with_options(struct exec *exec)
@@ -291,7 +312,7 @@ static enum err run_set(struct exec *exec)
 {
 	if (unlikely(exec->argc > 3))
 		return set_with_options(exec);
-	string_put(exec->shard, &exec->first, exec->argv[2], EXPIRES_NEVER);
+	set(exec, &exec->first, exec->argv[2], EXPIRES_NEVER);
 	reply_ok(exec->reply);
 	return OK;
 }
@@ -300,7 +321,7 @@ static enum err run_setnx(struct exec *exec)
 {
 	bool is_free = !exec_find(exec, &exec->first, FIND_WRITE);
 	if (is_free)
-		string_put(exec->shard, &exec->first, exec->argv[2], EXPIRES_NEVER);
+		set(exec, &exec->first, exec->argv[2], EXPIRES_NEVER);
 	reply_integer(exec->reply, is_free);
 	return OK;
 }
@@ -310,7 +331,7 @@ static enum err set_for(struct exec *exec, enum option unit)
 	int64_t expires_ms;
 	if (!read_expiry(exec, 2, unit, &expires_ms))
 		return OK;
-	string_put(exec->shard, &exec->first, exec->argv[3], expires_ms);
+	put(exec, exec->argv[3], expires_ms);
 	reply_ok(exec->reply);
 	return OK;
 }
@@ -321,23 +342,30 @@ static enum err run_psetex(struct exec *exec) { return set_for(exec, OPTION_PX);
 static enum err run_getset(struct exec *exec)
 {
 	TRY(run_get(exec));
-	string_put(exec->shard, &exec->first, exec->argv[2], EXPIRES_NEVER);
+	set(exec, &exec->first, exec->argv[2], EXPIRES_NEVER);
 	return OK;
 }
 
 static enum err run_getdel(struct exec *exec)
 {
 	TRY(run_get(exec));
-	keyspace_delete(exec->shard, &exec->first);
+	if (keyspace_delete(exec->shard, &exec->first))
+		exec_notify(exec, EVENT_GENERIC, S("del"), &exec->first);
 	return OK;
 }
 
 static void change_expiry(struct exec *exec, struct object *object, int64_t expires_ms)
 {
-	if (is_past(exec, expires_ms))
+	if (is_past(exec, expires_ms)) {
 		keyspace_delete(exec->shard, &exec->first);
-	else if (expires_ms != EXPIRES_NEVER || object_expires_ms(object) != EXPIRES_NEVER)
+		exec_notify(exec, EVENT_GENERIC, S("del"), &exec->first);
+	} else if (expires_ms != EXPIRES_NEVER) {
 		keyspace_expire(exec->shard, &exec->first, object, expires_ms);
+		exec_notify(exec, EVENT_GENERIC, S("expire"), &exec->first);
+	} else if (object_expires_ms(object) != EXPIRES_NEVER) {
+		keyspace_expire(exec->shard, &exec->first, object, EXPIRES_NEVER);
+		exec_notify(exec, EVENT_GENERIC, S("persist"), &exec->first);
+	}
 }
 
 static enum err run_getex(struct exec *exec)
@@ -376,6 +404,7 @@ static enum err run_append(struct exec *exec)
 		memcpy(bytes + len, more.ptr, more.len);
 		shard_note_patch(exec->shard, len, more.len);
 	}
+	exec_notify(exec, EVENT_STRING, S("append"), &exec->first);
 	reply_integer(exec->reply, (int64_t)(len + more.len));
 	return OK;
 }
@@ -400,6 +429,7 @@ static enum err run_setrange(struct exec *exec)
 		uint8_t *bytes = string_edit(exec->shard, &exec->first, len);
 		memcpy(bytes + offset, value.ptr, value.len);
 		shard_note_patch(exec->shard, (uint64_t)offset, value.len);
+		exec_notify(exec, EVENT_STRING, S("setrange"), &exec->first);
 	}
 	reply_integer(exec->reply, (int64_t)len);
 	return OK;
@@ -417,6 +447,7 @@ static enum err change_by(struct exec *exec, int64_t by)
 	if (__builtin_add_overflow(value, by, &value))
 		return ERR_OVERFLOW;
 	string_put_integer(exec->shard, &exec->first, value, EXPIRES_KEEP);
+	exec_notify(exec, EVENT_STRING, S("incrby"), &exec->first);
 	reply_integer(exec->reply, value);
 	return OK;
 }
@@ -456,6 +487,7 @@ static enum err run_incrbyfloat(struct exec *exec)
 		return ERR_NAN_OR_INFINITY;
 	struct slice sum = slice_of(text, real_format_plain(value, text));
 	string_put_bytes(exec->shard, &exec->first, sum, EXPIRES_KEEP, false);
+	exec_notify(exec, EVENT_STRING, S("incrbyfloat"), &exec->first);
 	reply_bulk(exec->reply, sum);
 	return OK;
 }

@@ -14,7 +14,18 @@
 /* clang-format off */
 const struct command_group command_groups[] = {
 	{"string", string_commands},
+	{"list", list_commands},
+	{"set", set_commands},
+	{"sorted-set", sorted_set_commands},
+	{"sorted-set", sorted_set_blocking_commands},
+	{"sorted-set", sorted_set_range_commands},
+	{"sorted-set", sorted_set_combine_commands},
+	{"geo", geo_commands},
+	{"hash", hash_commands},
+	{"hash", hash_expire_commands},
+	{"stream", stream_commands},
 	{"bitmap", bitmap_commands},
+	{"hyperloglog", hyperloglog_commands},
 	{"generic", keys_commands},
 	{"generic", expire_commands},
 	{"generic", scan_commands},
@@ -24,6 +35,8 @@ const struct command_group command_groups[] = {
 	{"transactions", transaction_commands},
 	{"server", server_commands},
 	{"pubsub", pubsub_commands},
+	{"scripting", scripting_commands},
+	{"scripting", function_commands},
 	{0},
 };
 /* clang-format on */

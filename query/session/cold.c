@@ -15,10 +15,19 @@ bool needs_values(const struct command *command, const struct slice *argv, uint3
 	return false;
 }
 
-static bool is_cold(const struct exec *exec, const struct key *key)
+struct reach call_reach(const struct command *command, const struct slice *argv, uint32_t argc, uint32_t at)
 {
-	struct object *object = keyspace_peek(exec->shard, key);
-	if (!object || !object_is_cold(object))
+	if (!needs_values(command, argv, argc))
+		return reach_none;
+	return command->reach ? command->reach(argv, argc, at) : reach_all;
+}
+
+static bool lacks_value(const struct exec *exec, uint32_t at)
+{
+	struct key key = exec_key(exec, at);
+	struct object *object = keyspace_peek(exec->shard, &key);
+	struct reach reach = call_reach(exec->command, exec->argv, exec->argc, at);
+	if (!object || !tier_lacks(object, &reach))
 		return false;
 	int64_t expires_ms = object_expires_ms(object);
 	return expires_ms == EXPIRES_NEVER || expires_ms > exec->shard->now_ms;
@@ -31,10 +40,8 @@ enum err values_are_here(const struct exec *exec)
 	uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
 	int n = keys_positions(exec->command, exec->argv, exec->argc, room, ROUND_KEYS_INLINE, &at, &owned);
 	bool any = false;
-	for (int i = 0; i < n && !any; i++) {
-		struct key key = exec_key(exec, at[i]);
-		any = is_cold(exec, &key);
-	}
+	for (int i = 0; i < n && !any; i++)
+		any = lacks_value(exec, at[i]);
 	memory_free(owned);
 	return any ? ERR_VALUE_LOST : OK;
 }

@@ -6,7 +6,14 @@
  */
 #pragma once
 
+#include "engine/base/compiler.h"
+
+#include <stdbool.h>
+
 struct core;
 
 void gate_close(struct core *core);
+
+/* The same, unless a script keeps it for too long from being closed: then it is open, and why is told. */
+bool gate_close_unless_busy(struct core *core, const char **why) must_check;
 void gate_open(struct core *core);

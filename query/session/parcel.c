@@ -16,6 +16,7 @@ struct parcel_head {
 	struct client_view client;
 	const struct reply_ops *ops;
 	struct batch *host;
+	struct blocked *blocked;
 	uint32_t n, n_arguments;
 };
 
@@ -75,7 +76,7 @@ static void pack_call(struct buf *parcel, const struct call *call, const struct 
 void parcel_pack(struct batch *batch, const struct client_view *client, struct message *out)
 {
 	struct buf *parcel = &batch->parcel;
-	struct parcel_head head = {.client = *client, .ops = batch->ops, .host = batch, .n = batch->n};
+	struct parcel_head head = {.client = *client, .ops = batch->ops, .host = batch, .blocked = batch->blocked, .n = batch->n};
 	parcel->len = 0;
 	buf_reserve(parcel, sizeof(head));
 	parcel->len = sizeof(head);
@@ -184,6 +185,7 @@ struct guest *parcel_unpack(struct core *core, const struct message *message)
 	batch->client = head->client;
 	batch->client.keyspace = core->shard->keyspace_of_db[batch->client.db];
 	batch->ops = head->ops;
+	batch->blocked = head->blocked;
 	batch->n = head->n;
 	batch->core = core->id;
 	batch->first = guest->calls;

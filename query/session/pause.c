@@ -13,7 +13,8 @@ static bool is_in_effect(const struct core *core)
 
 static bool is_refused(const struct call *call)
 {
-	return call->kind == CALL_UNSOUND || call->kind == CALL_NO_AUTH || call->kind == CALL_SUBSCRIBED;
+	return call->kind == CALL_UNSOUND || call->kind == CALL_NO_AUTH || call->kind == CALL_SUBSCRIBED ||
+	       call->kind == CALL_MONITORING;
 }
 
 static bool may_write(const struct round *round, const struct call *call)
@@ -53,6 +54,14 @@ void round_postpone(struct round *round, struct postponed *postponed)
 	round_cancel(round);
 	list_push_back(&round->rounds->paused, &postponed->link);
 	look_in(round->rounds, LOOK_NS);
+}
+
+uint32_t round_postponed(const struct core *core)
+{
+	uint32_t n = 0;
+	list_each (link, &core->commands->rounds->paused)
+		n++;
+	return n;
 }
 
 /* Some at a time: when a pause ends, thousands may wait. */

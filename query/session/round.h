@@ -69,6 +69,7 @@ struct postponed {
  * wire to add them once more when it is called: a pause may be long, and its clients many. */
 bool round_is_paused(const struct round *round);
 void round_postpone(struct round *round, struct postponed *postponed);
+uint32_t round_postponed(const struct core *core); /* how many of this core wait so */
 
 /* A shard's value came back from being sent. */
 void loan_return(struct core *core, void *object, uint16_t from);

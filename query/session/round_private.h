@@ -1,4 +1,9 @@
-/* round_private.h -- what round.c, spread.c and transaction.c share. */
+/* round_private.h -- what a round's parts share with each other, with spread.c and transaction.c.
+ *
+ *   round.c      a client's calls: placed on shards, run, their answers put together
+ *   batch.c      those of one core
+ *   round_last.c the one that ends a round
+ */
 #pragma once
 
 #include "engine/base/rare.h"
@@ -9,6 +14,7 @@
 #include "storage/journal/journal.h"
 #include "storage/locks/locks.h"
 
+enum { MAY_WRITE = COMMAND_WRITE | COMMAND_SCRIPT };
 enum { ROUND_CALLS = RARE(256, 5), ROUND_KEYS_INLINE = RARE(64, 3) };
 
 /* What must happen with a call. */
@@ -17,10 +23,12 @@ enum call_kind {
 	CALL_HERE,     /* no keys: on the client's core, at once */
 	CALL_FIBER,    /* the same, but it waits */
 	CALL_SPREAD,   /* keys on several shards */
+	CALL_ROAM,     /* keys that it does not name */
 	CALL_QUEUE,    /* inside MULTI */
 	CALL_UNSOUND,  /* command_resolve() says the error */
 	CALL_NO_AUTH,
 	CALL_SUBSCRIBED, /* not allowed while subscribed in RESP2 */
+	CALL_MONITORING, /* not allowed while it says MONITOR */
 };
 
 struct call {
@@ -38,6 +46,12 @@ struct call {
 	size_t from, to;     /* else: its answer in the batch's `out` */
 };
 
+/* Who lines up for a fiber: the task is made ready when one may be had. */
+struct fiberless {
+	struct link link;
+	struct task *task;
+};
+
 /* The calls of a round on one core. Those for another core go there in a parcel, and run from
  * a batch of its own: see parcel.h. */
 struct batch {
@@ -45,12 +59,14 @@ struct batch {
 	struct call *first, **last;
 	uint32_t n;
 	uint32_t parked;     /* calls that wait for a lock */
-	struct call *rest;   /* those behind a parked call on several keys: they wait for it */
+	struct call *rest;   /* those behind a parked call on several keys, or a script: they wait for it */
+	struct call *script; /* that goes on by itself; counts as parked */
 	bool passed;         /* every other call has been run or parked */
 	bool deferred;       /* its core answers by a post */
 	bool disordered;     /* a call has waited: others answered before it */
 	bool direct;         /* answers go to the wire as they are said: none may have to be held back */
 	uint32_t flags;      /* of all its commands together */
+	struct blocked *blocked; /* of its one call, if that may wait for keys */
 	struct log_waiter waiter; /* until what the answers rest on is durable */
 	uint16_t core;
 	struct client_view client;
@@ -68,14 +84,17 @@ struct round {
 	const struct round_sink *sink;
 	void *wire;
 	struct task resume;      /* goes on after an answer that came on this core */
-	struct link queue;       /* of rounds that wait for a fiber */
+	struct fiberless line;
 	uint32_t n;
 	uint32_t pending;        /* batches not done */
 	bool has_last;           /* the last call is not a batch's */
+	struct blocked *blocked; /* of the one call, which may wait for keys; else NULL */
 	bool running_now;        /* inside round_run() */
 	bool starting;           /* inside fiber_start(): whoever called it sees the end himself */
 	bool last_done;
 	bool strict;
+	bool scripted;           /* it has scripts, and so calls of one core alone */
+	bool notifies;           /* changes are told of or waited for: writes run in order over the shards */
 	struct slice *arguments;
 	uint32_t n_arguments, arguments_room;
 	uint16_t cores[CORES_MAX]; /* with a batch, in order of first use */
@@ -94,10 +113,11 @@ struct rounds {
 	struct guest *guests;    /* free ones: parcel.h */
 	uint32_t n_guests;
 	struct shard *scratch;   /* for spread calls */
+	struct script_jobs *scripts;
 	struct link paused;      /* struct postponed: oldest first */
 	struct timer pause_look; /* at them */
 	uint32_t n_fibers;       /* of rounds, now */
-	struct link fiberless;   /* rounds whose last call waits for a fiber, oldest first */
+	struct link fiberless;   /* who waits for a fiber, oldest first */
 	const struct fiber *gate_holder;
 	uint32_t gate_depth;
 	uint64_t batches;        /* run on this core */
@@ -132,6 +152,10 @@ struct reply_mark {
 struct reply_mark reply_mark(const struct reply *reply);
 void reply_take_back(struct core *core, struct reply *reply, struct reply_mark mark);
 
+/* May a client's work start a fiber now? If not it is in line. It says when the fiber is about to end. */
+bool fiber_granted(struct rounds *rounds, struct fiberless *line);
+void fiber_over(struct rounds *rounds);
+
 /* Forgets the calls of a round of which nothing has run. */
 void round_cancel(struct round *round);
 
@@ -141,6 +165,10 @@ void call_execute(struct core *core, struct shard *shard, const struct client_vi
 		  const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply,
 		  bool admitted);
 
+/* Counts a call that has run, in `ns`, for statistics and the slow log. */
+void call_count(struct core *core, const struct client_view *client, const struct command *command,
+		const struct slice *argv, uint32_t argc, uint64_t ns, bool failed);
+
 /* The view of a client on a shard: its database under this shard's id. */
 struct client_view view_on_shard(const struct client_view *client, const struct shard *shard);
 
@@ -148,3 +176,39 @@ struct client_view view_on_shard(const struct client_view *client, const struct 
  * (then *owned is to be freed). The number, or -1. */
 int keys_positions(const struct command *command, const struct slice *argv, uint32_t argc, uint32_t *room,
 		   uint32_t room_n, uint32_t **out, uint32_t **owned);
+
+/* ---- round.c: its parts ------------------------------------------------------------ */
+
+/* All its batches, or its last call, are done: says so to the wire if all of it is. */
+void round_goes_on(struct round *round);
+
+bool round_is_muted(const struct session *session);
+
+/* Appends bytes [from, to) of `out` with the loans between them to the wire's output. */
+void round_stitch(struct round *round, const struct buf *out, const struct buf *loans, size_t *loan_at, size_t from,
+		  size_t to);
+
+/* Empties one, and keeps its memory for the next round if it is little. */
+void round_shrink_buffer(struct buf *buf);
+
+/* ---- round_last.c ------------------------------------------------------------------ */
+
+/* True: it has answered. Else a task of the round goes on. */
+bool round_run_last(struct round *round);
+
+/* ---- batch.c ----------------------------------------------------------------------- */
+
+/* Sends a round's batches to the other cores; the one of its own core waits for batch_run(). */
+void batches_send(struct round *round);
+
+/* Runs its calls on their shard. `direct` (may be NULL) is the wire's own output: answers go there until a call has to
+ * wait, those after it to the batch's buffer. */
+void batch_run(struct core *core, struct batch *batch, struct buf *direct, struct buf *direct_loans);
+
+/* May its answers have to be held back until something is durable? */
+bool batch_may_wait(const struct core *core, const struct batch *batch);
+
+/* All calls have run. True: the answers may go; else the batch is passed when what they rest on is durable. */
+bool batch_settles(struct core *core, struct batch *batch);
+
+void loans_drop(struct core *core, struct buf *loans);

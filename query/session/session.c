@@ -4,6 +4,9 @@
 #include "engine/core/core.h"
 #include "engine/memory/memory.h"
 #include "query/commands/commands.h"
+#include "query/commands/monitor.h"
+#include "query/commands/tracking.h"
+#include "query/session/block.h"
 #include "query/session/transaction.h"
 #include "storage/log/log.h"
 
@@ -27,9 +30,12 @@ static void text_forget(struct slice *text)
 
 void session_close(struct session *session)
 {
+	session_leave(session);
 	transaction_drop(session);
 	if (session->subscriptions)
 		subscriptions_drop(session);
+	monitor_end(session);
+	tracking_drop(session);
 	text_forget(&session->name);
 	text_forget(&session->lib_name);
 	text_forget(&session->lib_version);
@@ -42,12 +48,13 @@ void session_reset(struct session *session)
 	transaction_drop(session);
 	if (session->subscriptions)
 		subscriptions_drop(session);
+	monitor_end(session);
+	tracking_end(session);
 	text_forget(&session->name);
 	session->db = 0;
 	session->resp = 2;
 	session->durability = DURABILITY_OF_SERVER;
-	session->flags &= ~(uint32_t)(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP |
-				      SESSION_REPLY_SKIP_NEXT);
+	session->flags &= ~(uint32_t)(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT);
 	session->authenticated = session->core->settings->requirepass[0] == 0;
 	session->ops->trust(session);
 }
@@ -77,20 +84,25 @@ struct client_view session_view(const struct session *session)
 		.resp = session->resp,
 		.no_touch = session->flags & SESSION_NO_TOUCH,
 		.waits = answers_wait(session),
+		.tracks = tracking_view(session),
+		.core = core->id,
 	};
 }
 
 void session_each(struct core *core, void (*visit)(void *arg, struct session *session), void *arg)
 {
-	list_each(link, &core->commands->sessions)
-		visit(arg, container_of(link, struct session, all));
+	list_each(link, &core->commands->sessions) {
+		struct session *session = container_of(link, struct session, all);
+		if (!(session->flags & SESSION_CLOSING))
+			visit(arg, session);
+	}
 }
 
 struct session *session_find(struct core *core, uint64_t id)
 {
 	list_each(link, &core->commands->sessions) {
 		struct session *session = container_of(link, struct session, all);
-		if (session->id == id)
+		if (session->id == id && !(session->flags & SESSION_CLOSING))
 			return session;
 	}
 	return NULL;

@@ -17,8 +17,10 @@
 struct core;
 struct session;
 struct unit;          /* query/session/unit.h */
+struct blocked;       /* query/session/block.h */
 struct transaction;   /* query/session/transaction.h: MULTI's queue and the watches */
 struct subscriptions; /* query/commands/pubsub.c */
+struct tracker;       /* query/commands/tracking.c */
 
 /* What the wire does for its session. */
 struct session_ops {
@@ -28,11 +30,15 @@ struct session_ops {
 	 * SUBSCRIBE and its kin answer this way. */
 	void (*push)(struct session *session, struct reply *out);
 	void (*pushed)(struct session *session);
+	/* The same for what tells of changed keys: it comes behind the answers that the client still awaits. */
+	void (*push_behind)(struct session *session, struct reply *out);
 	void (*close)(struct session *session, bool at_once); /* after the output is out, or at once */
 	void (*address)(struct session *session, bool local, char *out, size_t size);
 	void (*trust)(struct session *session); /* as session->authenticated says */
 	size_t (*memory)(const struct session *session, size_t *input, size_t *output);
 	int (*descriptor)(const struct session *session);
+	/* What it waited for is over, and its answer is in the output: input goes on. The session may be gone after. */
+	void (*resume)(struct session *session);
 };
 
 enum session_flags {
@@ -43,6 +49,7 @@ enum session_flags {
 	SESSION_REPLY_SKIP_NEXT = 1 << 4, /* CLIENT REPLY SKIP was just said */
 	SESSION_CLOSING = 1 << 5,
 	SESSION_UNIX = 1 << 6,
+	SESSION_CACHING = 1 << 8, /* CLIENT CACHING was said for the next command */
 	SESSION_IN_EXEC = 1 << 7, /* until its round is done: the wire keeps messages back, behind EXEC's answer */
 };
 
@@ -64,9 +71,12 @@ struct session {
 	uint32_t flags;
 	struct slice name;         /* owned, "" if none */
 	struct slice lib_name, lib_version;
+	struct blocked *blocked;   /* what it waits for: it is given no commands; NULL: nothing */
 	struct transaction *transaction; /* NULL: neither MULTI nor WATCH */
 	struct unit *unit;         /* of the EXEC that runs; NULL: none */
 	struct subscriptions *subscriptions; /* NULL: none */
+	struct link watching;      /* of its core's that say MONITOR; in no list: it does not */
+	struct tracker *tracker;   /* query/commands/tracking.h; NULL: it does not track, nor hears for others */
 	uint64_t n_commands;
 	uint64_t bytes_in, bytes_out;
 };
@@ -87,7 +97,8 @@ bool session_is_subscribed(const struct session *session);
 
 struct client_view session_view(const struct session *session);
 
-/* The sessions of a core, oldest first. `visit` may close the one it is shown. */
+/* The sessions of a core, oldest first, but those that are closing: for others such a client is gone, though what was
+ * said to it may still be on its way. `visit` may close the one it is shown. */
 void session_each(struct core *core, void (*visit)(void *arg, struct session *session), void *arg);
 struct session *session_find(struct core *core, uint64_t id); /* of this core; else NULL */
 

@@ -4,20 +4,17 @@
 #include "engine/memory/memory.h"
 #include "engine/metrics/metrics.h"
 #include "engine/placement/placement.h"
+#include "query/commands/notify.h"
+#include "query/commands/tracking.h"
+#include "query/session/block.h"
 #include "query/session/cold.h"
 #include "query/session/round_private.h"
+#include "query/session/spread_private.h"
 #include "query/session/unit.h"
 
 enum { DATABASES = 16 };
 
 /* ---- the set ---------------------------------------------------------------------- */
-
-static int name_compare(struct slice a, struct slice b)
-{
-	size_t n = a.len < b.len ? a.len : b.len;
-	int c = n ? memcmp(a.ptr, b.ptr, n) : 0;
-	return c ? c : (a.len > b.len) - (a.len < b.len);
-}
 
 static int key_compare(const struct locked_key *a, const struct locked_key *b)
 {
@@ -25,7 +22,7 @@ static int key_compare(const struct locked_key *a, const struct locked_key *b)
 		return a->core < b->core ? -1 : 1;
 	if (a->hash != b->hash)
 		return a->hash < b->hash ? -1 : 1;
-	return name_compare(a->name, b->name);
+	return slice_compare(a->name, b->name);
 }
 
 /* Where a key is or belongs; sets *found. */
@@ -48,10 +45,25 @@ static uint32_t lockset_place(const struct lockset *set, const struct locked_key
 	return low;
 }
 
+static struct locked_key key_of_name(const struct core *core, struct slice name)
+{
+	struct locked_key key = {.name = name, .hash = key_hash(core->shard->hash_seed, name), .slot = slot_of(name),
+				 .reach = reach_all};
+	key.core = core_of_slot(core, key.slot);
+	return key;
+}
+
+bool lockset_has(const struct lockset *set, const struct core *core, struct slice name)
+{
+	struct locked_key key = key_of_name(core, name);
+	bool found;
+	(void)lockset_place(set, &key, &found);
+	return found;
+}
+
 void lockset_add(struct lockset *set, const struct core *core, struct slice name)
 {
-	struct locked_key key = {.name = name, .hash = key_hash(core->shard->hash_seed, name), .slot = slot_of(name)};
-	key.core = core_of_slot(core, key.slot);
+	struct locked_key key = key_of_name(core, name);
 	bool found;
 	uint32_t at = lockset_place(set, &key, &found);
 	if (found)
@@ -63,6 +75,21 @@ void lockset_add(struct lockset *set, const struct core *core, struct slice name
 	memmove(set->keys + at + 1, set->keys + at, (set->n - at) * sizeof(*set->keys));
 	set->keys[at] = key;
 	set->n++;
+}
+
+void lockset_add_for(struct lockset *set, const struct core *core, const struct command *command,
+		     const struct slice *argv, uint32_t argc, uint32_t at)
+{
+	struct reach reach = call_reach(command, argv, argc, at);
+	struct locked_key key = key_of_name(core, argv[at]);
+	uint32_t n = set->n;
+	bool found;
+	lockset_add(set, core, argv[at]);
+	struct reach *all = &set->keys[lockset_place(set, &key, &found)].reach;
+	if (set->n > n)
+		*all = reach;
+	else if (all->n > 0 || reach.n > 0)
+		*all = reach_all;
 }
 
 static void key_forget(struct locked_key *key)
@@ -104,6 +131,7 @@ struct lock_visit {
 	uint16_t from;
 	bool deferred; /* the answer comes by a post */
 	struct fiber *fiber;
+	const char *why; /* it was refused, and holds nothing; NULL: it was not */
 };
 
 static void visit_over(struct core *core, struct message *message) { fiber_wake(core, message->args[0].ptr); }
@@ -112,6 +140,15 @@ static void visit_over(struct core *core, struct message *message) { fiber_wake(
 static bool same_lock_as_before(const struct lock_visit *visit)
 {
 	return visit->at > 0 && visit->keys[visit->at - 1].hash == visit->keys[visit->at].hash;
+}
+
+static void visit_answer(struct shard *shard, struct lock_visit *visit)
+{
+	struct message message = {.run = visit_over, .args[0].ptr = visit->fiber};
+	if (visit->deferred)
+		core_post(shard->core, visit->from, &message);
+	else
+		core_reply(shard->core, visit->from, &message);
 }
 
 /* True: it holds all, and has said so. */
@@ -125,12 +162,18 @@ static bool visit_go_on(struct shard *shard, struct lock_visit *visit)
 		if (!lock_take(shard->locks, &visit->waiter))
 			return false;
 	}
-	struct message message = {.run = visit_over, .args[0].ptr = visit->fiber};
-	if (visit->deferred)
-		core_post(shard->core, visit->from, &message);
-	else
-		core_reply(shard->core, visit->from, &message);
+	visit_answer(shard, visit);
 	return true;
+}
+
+static void visit_refused(struct shard *shard, struct lock_waiter *waiter, const char *why)
+{
+	struct lock_visit *visit = container_of(waiter, struct lock_visit, waiter);
+	for (uint32_t i = 0; i < visit->at; i++)
+		if (i == 0 || visit->keys[i - 1].hash != visit->keys[i].hash)
+			lock_release(shard, shard->locks, visit->keys[i].hash);
+	visit->why = why;
+	visit_answer(shard, visit);
 }
 
 static void visit_granted(struct shard *shard, struct lock_waiter *waiter)
@@ -149,29 +192,55 @@ static void visit_begins(struct core *core, struct message *message)
 	core_defer(core, visit->from);
 }
 
-void lockset_lock(struct core *core, struct lockset *set)
+/* ---- locking out of order ------------------------------------------------------------ */
+
+void lockset_hold(struct core *core, struct lockset *set)
 {
 	set->core = core;
-	for (uint32_t from = 0, to; from < set->n; from = to) {
-		to = run_end(set, from);
-		struct lock_visit visit = {.waiter = {.kind = LOCK_HOLD, .run = visit_granted}, .keys = set->keys + from,
-					   .n = to - from, .from = core->id, .fiber = fiber_self(core)};
-		struct message message = {.run = visit_begins, .args[0].ptr = &visit};
-		core_request(core, set->keys[from].core, &message);
-		fiber_wait(core);
+	for (uint32_t i = 0; i < set->n; i++) {
+		assert(set->keys[i].core == core->id);
+		bool shares = i > 0 && set->keys[i - 1].hash == set->keys[i].hash;
+		bool held = shares || lock_try(core->shard->locks, set->keys[i].hash);
+		assert(held);
 	}
 }
 
-/* ---- the same work on each core of the set ------------------------------------------ */
-
-struct part {
-	void (*work)(struct core *there, struct part *part);
-	struct locked_key *keys;
-	uint32_t n;
-	uint16_t from;
-	struct part_group *group;
-	void *arg;
+struct try_visit {
+	uint64_t hash;
+	bool held;
 };
+
+static void try_there(struct core *there, void *arg)
+{
+	struct try_visit *visit = arg;
+	visit->held = lock_try(there->shard->locks, visit->hash);
+}
+
+/* Two keys of one hash share a lock: neighbours in the set. */
+static bool has_lock_of(const struct lockset *set, const struct locked_key *key, uint32_t at)
+{
+	bool before = at > 0 && set->keys[at - 1].core == key->core && set->keys[at - 1].hash == key->hash;
+	return before || (at < set->n && set->keys[at].core == key->core && set->keys[at].hash == key->hash);
+}
+
+bool lockset_try(struct core *core, struct lockset *set, struct slice name)
+{
+	struct locked_key key = key_of_name(core, name);
+	bool found;
+	uint32_t at = lockset_place(set, &key, &found);
+	if (found)
+		return true;
+	struct try_visit visit = {.hash = key.hash, .held = has_lock_of(set, &key, at)};
+	if (!visit.held && key.core == core->id)
+		try_there(core, &visit);
+	else if (!visit.held)
+		fiber_call(core, key.core, try_there, &visit);
+	if (visit.held)
+		lockset_add(set, core, name);
+	return visit.held;
+}
+
+/* ---- the same work on each core of the set ------------------------------------------ */
 
 struct part_group {
 	struct fiber *fiber;
@@ -193,8 +262,7 @@ static void part_begins(struct core *core, struct message *message)
 	core_reply(core, part->from, &done);
 }
 
-/* Runs `work` on every core of the set, side by side, each with its keys. */
-static void lockset_each(struct core *core, struct lockset *set, void (*work)(struct core *, struct part *), void *arg)
+void lockset_each(struct core *core, struct lockset *set, void (*work)(struct core *, struct part *), void *arg)
 {
 	struct part parts[CORES_MAX];
 	struct part_group group = {.fiber = fiber_self(core)};
@@ -210,14 +278,46 @@ static void lockset_each(struct core *core, struct lockset *set, void (*work)(st
 		fiber_wait(core);
 }
 
+/* ---- locking and releasing --------------------------------------------------------- */
+
 static void release_part(struct core *there, struct part *part)
 {
+	block_serve(there, there->shard, part->keys, part->n);
 	for (uint32_t i = 0; i < part->n; i++)
 		if (i == 0 || part->keys[i - 1].hash != part->keys[i].hash)
 			lock_release(there->shard, there->shard->locks, part->keys[i].hash);
 }
 
 void lockset_release(struct core *core, struct lockset *set) { lockset_each(core, set, release_part, NULL); }
+
+/* False: `why`, and none is locked. */
+static bool lock_all(struct core *core, struct lockset *set, bool gives_up, const char **why)
+{
+	set->core = core;
+	for (uint32_t from = 0, to; from < set->n; from = to) {
+		to = run_end(set, from);
+		struct lock_visit visit = {.waiter = {.kind = LOCK_HOLD, .run = visit_granted}, .keys = set->keys + from,
+					   .n = to - from, .from = core->id, .fiber = fiber_self(core)};
+		struct message message = {.run = visit_begins, .args[0].ptr = &visit};
+		visit.waiter.refused = gives_up ? visit_refused : NULL;
+		core_request(core, set->keys[from].core, &message);
+		fiber_wait(core);
+		if (unlikely(visit.why)) {
+			struct lockset held = {.core = core, .keys = set->keys, .n = from};
+			lockset_release(core, &held);
+			*why = visit.why;
+			return false;
+		}
+	}
+	return true;
+}
+
+void lockset_lock(struct core *core, struct lockset *set) { (void)lock_all(core, set, false, NULL); }
+
+bool lockset_lock_unless_busy(struct core *core, struct lockset *set, const char **why)
+{
+	return lock_all(core, set, true, why);
+}
 
 /* ---- cold values -------------------------------------------------------------------- */
 
@@ -267,10 +367,11 @@ static void warm_begins(struct core *core, struct message *message)
 			const struct locked_key *locked = &visit->keys[i];
 			struct key key = {.name = locked->name, .hash = locked->hash, .slot = locked->slot,
 					  .keyspace = shard->keyspace_of_db[db]};
-			if ((visit->db >= 0 && visit->db != db) || !tier_must_fetch(shard, &key))
+			if ((visit->db >= 0 && visit->db != db) ||
+			    !tier_must_fetch(shard, &key, &locked->reach))
 				continue;
 			visit->pending++;
-			tier_fetch_held(shard, &key, &visit->fetched);
+			tier_fetch_held(shard, &key, &locked->reach, &visit->fetched);
 		}
 	}
 	if (visit->pending > 1)
@@ -328,6 +429,7 @@ struct spread {
 	_Atomic bool cold; /* a value must be fetched first */
 	_Atomic(enum err) refused; /* a shard has no memory or no log; written by any core, read after all */
 	struct lockset *changes; /* where the scratch shard's hook looks keys up */
+	struct buf events; /* that the command has told there */
 };
 
 static struct key key_in_db(const struct shard *shard, const struct locked_key *locked, int db)
@@ -342,8 +444,8 @@ static void fetch_db(struct shard *shard, struct spread *spread, struct locked_k
 	struct object *object = keyspace_find(shard, &key, FIND_QUIET);
 	if (!object)
 		return;
-	if (unlikely(object_is_cold(object)) && spread->needs_values) {
-		if (tier_must_fetch(shard, &key))
+	if (unlikely(tier_lacks(object, &reach_all)) && spread->needs_values) {
+		if (tier_must_fetch(shard, &key, &reach_all))
 			spread->cold = true;
 		else
 			spread->refused = ERR_VALUE_LOST;
@@ -364,6 +466,8 @@ static void fetch_part(struct core *there, struct part *part)
 	unit_join(there, spread->unit);
 	for (uint32_t i = 0; i < part->n; i++) {
 		struct locked_key *locked = &part->keys[i];
+		if (unlikely(spread->client->tracks & TRACKS_READS) && spread->command->flags & COMMAND_READ)
+			tracking_read(there, spread->client, locked->hash, locked->name);
 		for (int db = 0; db < DATABASES; db++)
 			if (spread->all_databases || db == spread->client->db)
 				fetch_db(shard, spread, locked, db);
@@ -375,8 +479,11 @@ static void apply_part(struct core *there, struct part *part)
 {
 	struct spread *spread = part->arg;
 	struct shard *shard = there->shard;
+	uint32_t classes = shard->event_classes;
 	shard->now_ms = spread->client->now_ms;
 	unit_join(there, spread->unit);
+	notify_tell(shard, 0); /* the command has said what happened */
+	tracking_write_begins(there, spread->client);
 	for (uint32_t i = 0; i < part->n; i++) {
 		struct locked_key *locked = &part->keys[i];
 		for (int db = 0; db < DATABASES; db++) {
@@ -391,6 +498,9 @@ static void apply_part(struct core *there, struct part *part)
 			assert(err == OK); /* packed by this very program a moment ago */
 		}
 	}
+	tracking_write_ends(there);
+	notify_tell(shard, classes);
+	notify_happened_here(there, &spread->events);
 	unit_leave(there, spread->unit);
 }
 
@@ -454,6 +564,12 @@ static bool scratch_unload(struct shard *scratch, struct lockset *set)
 	return any;
 }
 
+static void lockset_reach_all(struct lockset *set)
+{
+	for (uint32_t i = 0; i < set->n; i++)
+		set->keys[i].reach = reach_all;
+}
+
 static void lockset_prepare(struct lockset *set)
 {
 	for (uint32_t i = 0; i < set->n; i++) {
@@ -472,18 +588,18 @@ static void count_hits(struct core *core, struct shard *scratch)
 	scratch->counters.hits = scratch->counters.misses = 0;
 }
 
-static void lockset_of(struct lockset *set, struct core *core, const struct command *command, const struct slice *argv,
-		       uint32_t argc)
+void lockset_of(struct lockset *set, struct core *core, const struct command *command, const struct slice *argv,
+		uint32_t argc)
 {
 	uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
 	int n = keys_positions(command, argv, argc, room, ROUND_KEYS_INLINE, &at, &owned);
 	for (int i = 0; i < n; i++)
-		lockset_add(set, core, argv[at[i]]);
+		lockset_add_for(set, core, command, argv, argc, at[i]);
 	memory_free(owned);
 	set->core = core;
 }
 
-static void execute_on(struct core *core, struct lockset *set, const struct client_view *client,
+void spread_execute_on(struct core *core, struct lockset *set, const struct client_view *client,
 		       const struct command *command, const struct slice *argv, uint32_t argc, struct reply *reply,
 		       struct unit *unit, bool admitted)
 {
@@ -494,6 +610,7 @@ static void execute_on(struct core *core, struct lockset *set, const struct clie
 	lockset_prepare(set);
 	lockset_each(core, set, fetch_part, &spread);
 	if (unlikely(spread.cold) && spread.refused == OK) {
+		lockset_reach_all(set); /* values travel whole */
 		lockset_warm(core, set, spread.all_databases ? -1 : client->db);
 		lockset_prepare(set);
 		lockset_each(core, set, fetch_part, &spread);
@@ -511,11 +628,16 @@ static void execute_on(struct core *core, struct lockset *set, const struct clie
 	struct client_view view = view_on_shard(client, scratch);
 	struct buf *loans = reply->loans;
 	reply->loans = NULL; /* values here are gone in a moment: copy them */
+	notify_tell(scratch, core->shard->event_classes);
+	notify_collect(core, &spread.events);
 	call_execute(core, scratch, &view, NULL, command, argv, argc, reply, true);
+	notify_collect(core, NULL);
+	notify_tell(scratch, 0);
 	reply->loans = loans;
 	count_hits(core, scratch);
-	if (scratch_unload(scratch, set))
+	if (scratch_unload(scratch, set) || spread.events.len > 0)
 		lockset_each(core, set, apply_part, &spread);
+	buf_fini(&spread.events);
 }
 
 void spread_execute(struct core *core, const struct client_view *client, const struct command *command,
@@ -523,7 +645,7 @@ void spread_execute(struct core *core, const struct client_view *client, const s
 {
 	struct lockset set = {0};
 	lockset_of(&set, core, command, argv, argc);
-	execute_on(core, &set, client, command, argv, argc, reply, unit, true);
+	spread_execute_on(core, &set, client, command, argv, argc, reply, unit, true);
 	lockset_fini(&set);
 }
 
@@ -537,11 +659,16 @@ void spread_run(struct core *core, const struct client_view *client, const struc
 	lockset_of(&set, core, command, argv, argc);
 	if (command->flags & COMMAND_GROWS)
 		lockset_wait_for_room(core, &set);
-	lockset_lock(core, &set);
 	metric_add(core, METRIC_COMMANDS_SPREAD, 1);
-	execute_on(core, &set, client, command, argv, argc, reply, &unit, false);
-	enum err err = unit_commit(&unit);
-	lockset_release(core, &set);
+	const char *why;
+	enum err err = OK;
+	if (lockset_lock_unless_busy(core, &set, &why)) {
+		spread_execute_on(core, &set, client, command, argv, argc, reply, &unit, false);
+		err = unit_commit(&unit);
+		lockset_release(core, &set);
+	} else {
+		reply_error_fmt(reply, "%s", why);
+	}
 	if (unlikely(err != OK)) {
 		reply_take_back(core, reply, mark);
 		reply_err(reply, err);

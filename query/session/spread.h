@@ -24,6 +24,7 @@ struct locked_key {
 	struct slice name;
 	uint64_t hash;
 	uint16_t slot, core;
+	struct reach reach;  /* of a large collection */
 	struct buf *fetched; /* packed values by database, of those fetched; else NULL */
 	int64_t *expires_ms;
 	bool *dirty;
@@ -36,7 +37,24 @@ struct lockset {
 };
 
 void lockset_add(struct lockset *set, const struct core *core, struct slice name);
+
+/* The same for argv[at] of a call, which says what it needs of the value. Of a key that is there already more than one
+ * call needs all, or nothing: one changes what the other will find. */
+void lockset_add_for(struct lockset *set, const struct core *core, const struct command *command,
+		     const struct slice *argv, uint32_t argc, uint32_t at);
+
 void lockset_lock(struct core *core, struct lockset *set);    /* waits */
+
+/* The same, unless a script keeps one of them for too long: then none is locked, and why is told. */
+bool lockset_lock_unless_busy(struct core *core, struct lockset *set, const char **why) must_check;
+
+/* Adds a key to a set that is locked, and locks it, if that can be had at once. `name` must stay. Waits for its core. */
+bool lockset_try(struct core *core, struct lockset *set, struct slice name);
+bool lockset_has(const struct lockset *set, const struct core *core, struct slice name);
+
+/* Locks a set whose keys all lie on this core, where no lock is held: at once. */
+void lockset_hold(struct core *core, struct lockset *set);
+
 /* Fiber code: values of these keys that are cold come back; the locks, or the gate, are held. In one database, or
  * (-1) in all. */
 void lockset_warm(struct core *core, struct lockset *set, int db);

@@ -4,7 +4,7 @@
  * that the queue and the watches name, asks the shards whether a watched key has changed,
  * runs the queue and gives the locks back. If all of it lies on this core and nothing in
  * it waits, one uninterrupted step needs no locks. A queue with a command on every key
- * (FLUSHALL) takes the gate instead.
+ * (FLUSHALL), or with a script or SORT, which may touch any, takes the gate instead.
  */
 #include "query/session/transaction.h"
 
@@ -12,8 +12,13 @@
 #include "engine/core/fiber.h"
 #include "engine/memory/memory.h"
 #include "engine/placement/placement.h"
+#include "query/commands/monitor.h"
+#include "query/session/block.h"
+#include "query/session/cold.h"
 #include "query/session/gate.h"
+#include "query/session/roam.h"
 #include "query/session/round_private.h"
+#include "query/session/script.h"
 #include "query/session/spread.h"
 #include "query/session/unit.h"
 #include "storage/keyspace/watch.h"
@@ -21,6 +26,7 @@
 struct queued {
 	struct queued *next;
 	const struct command *command;
+	bool roams;
 	uint32_t argc;
 	struct slice argv[]; /* their bytes follow */
 };
@@ -38,6 +44,7 @@ struct transaction {
 	uint32_t n_queued, n_watched;
 	uint64_t queued_bytes;
 	uint32_t flags;      /* of all queued commands together */
+	bool roams;          /* one of them does */
 	struct watched *watched;
 };
 
@@ -87,6 +94,7 @@ static struct queued *queued_new(const struct command *command, const struct sli
 	uint8_t *at = (uint8_t *)&queued->argv[argc];
 	queued->next = NULL;
 	queued->command = command;
+	queued->roams = false;
 	queued->argc = argc;
 	for (uint32_t i = 0; i < argc; i++) {
 		if (argv[i].len > 0)
@@ -127,6 +135,8 @@ void transaction_queue(struct session *session, const struct command *command, c
 		t->n_queued++;
 		t->queued_bytes += size;
 		t->flags |= command->flags;
+		queued->roams = command->roams && command->roams(session->core, argv, argc);
+		t->roams |= queued->roams;
 	}
 	if (t->queued_bytes > session->core->settings->client_query_buffer_limit) {
 		session->ops->close(session, true);
@@ -282,7 +292,7 @@ static void keys_of(struct core *core, const struct transaction *t, struct locks
 		uint32_t room[ROUND_KEYS_INLINE], *at, *owned;
 		int n = keys_positions(q->command, q->argv, q->argc, room, ROUND_KEYS_INLINE, &at, &owned);
 		for (int i = 0; i < n; i++)
-			lockset_add(set, core, q->argv[at[i]]);
+			lockset_add_for(set, core, q->command, q->argv, q->argc, at[i]);
 		memory_free(owned);
 	}
 	for (const struct watched *w = t->watched; w; w = w->next)
@@ -291,9 +301,9 @@ static void keys_of(struct core *core, const struct transaction *t, struct locks
 
 static enum isolation isolation_for(const struct core *core, const struct transaction *t, const struct lockset *set)
 {
-	if (t->flags & COMMAND_ALL_SLOTS)
+	if (t->flags & (COMMAND_ALL_SLOTS | COMMAND_SCRIPT) || t->roams)
 		return BY_GATE;
-	if (t->flags & COMMAND_FIBER || !locks_at_rest(core->shard->locks) || core->shard->counters.cold_keys > 0)
+	if (t->flags & COMMAND_FIBER || !locks_at_rest(core->shard->locks) || shard_has_cold(core->shard))
 		return BY_LOCKS;
 	for (uint32_t i = 0; i < set->n; i++)
 		if (set->keys[i].core != core->id)
@@ -338,7 +348,7 @@ static void admit_there(struct core *there, void *arg)
 	admission->err = call_admit(there->shard, admission->flags);
 	if (there->shard->journal)
 		(void)journal_flush(there->shard->journal); /* what had to go for it */
-	admission->cold |= there->shard->counters.cold_keys > 0;
+	admission->cold |= shard_has_cold(there->shard);
 }
 
 /* Memory and log room are asked for before the first command runs, and values that are cold come back. */
@@ -348,6 +358,10 @@ static enum err admit(struct core *core, const struct transaction *t, struct loc
 	for (uint32_t i = 0; i < set->n && admission.err == OK; i++)
 		if (i == 0 || set->keys[i - 1].core != set->keys[i].core)
 			call_on(core, set->keys[i].core, admit_there, &admission);
+	if (t->flags & COMMAND_ALL_SLOTS && admission.err == OK) {
+		admission.flags = COMMAND_WRITE | COMMAND_ALL_SLOTS;
+		call_on(core, 0, admit_there, &admission); /* names of keyspaces are there */
+	}
 	if (unlikely(admission.cold) && admission.err == OK)
 		lockset_warm(core, set, -1);
 	return admission.err;
@@ -400,6 +414,14 @@ static void run_queued(struct core *core, struct session *session, const struct 
 			     true);
 		return;
 	}
+	if (queued->command->flags & COMMAND_SCRIPT) {
+		script_run_within(core, &client, queued->command, queued->argv, queued->argc, reply, unit);
+		return;
+	}
+	if (queued->roams) {
+		roam_within(core, &client, queued->command, queued->argv, queued->argc, reply, unit);
+		return;
+	}
 	int to = core_of_call(core, queued);
 	if (to < 0) {
 		spread_execute(core, &client, queued->command, queued->argv, queued->argc, reply, unit);
@@ -419,7 +441,7 @@ static void say_broken(struct exec *exec)
 		reply_err(exec->reply, err);
 }
 
-static void run_transaction(struct exec *exec, struct transaction *t, struct lockset *set)
+static void run_transaction(struct exec *exec, struct transaction *t, struct lockset *set, bool unlocked)
 {
 	struct core *core = exec->core;
 	if (!watches_hold(core, t, exec->client->now_ms)) {
@@ -437,10 +459,14 @@ static void run_transaction(struct exec *exec, struct transaction *t, struct loc
 	struct reply_mark mark = reply_mark(exec->reply);
 	struct unit unit;
 	unit_init(&unit, core, exec->client->waits);
+	unit.unlocked = unlocked;
 	exec->session->unit = &unit;
 	reply_array(exec->reply, t->n_queued);
-	for (const struct queued *q = t->first; q; q = q->next)
+	for (const struct queued *q = t->first; q; q = q->next) {
 		run_queued(core, exec->session, exec->client, q, exec->reply, &unit);
+		if (unlikely(core->commands->monitored))
+			monitor_show(exec->session, q->command, q->argv, q->argc);
+	}
 	exec->session->unit = NULL;
 	exec->reply->errors = errors;
 	err = unit_commit(&unit);
@@ -469,11 +495,20 @@ static enum err run_exec(struct exec *exec)
 	if (t->flags & COMMAND_GROWS)
 		lockset_wait_for_room(exec->core, &set);
 	enum isolation isolation = isolation_for(exec->core, t, &set);
+	const char *why;
+	bool held = true;
 	if (isolation == BY_LOCKS)
-		lockset_lock(exec->core, &set);
+		held = lockset_lock_unless_busy(exec->core, &set, &why);
 	else if (isolation == BY_GATE)
-		gate_close(exec->core);
-	run_transaction(exec, t, &set);
+		held = gate_close_unless_busy(exec->core, &why);
+	if (held) {
+		run_transaction(exec, t, &set, isolation == ONE_STEP);
+	} else {
+		isolation = ONE_STEP;
+		say_aborted(exec->reply, why);
+	}
+	if (isolation == ONE_STEP)
+		block_serve(exec->core, exec->core->shard, NULL, 0); /* without a log nobody has yet */
 	if (isolation == BY_LOCKS)
 		lockset_release(exec->core, &set);
 	else if (isolation == BY_GATE)

@@ -2,6 +2,8 @@
 
 #include "engine/core/fiber.h"
 #include "engine/memory/memory.h"
+#include "query/commands/notify.h"
+#include "query/session/block.h"
 #include "storage/keyspace/keyspace.h"
 
 /* What happened on one shard. */
@@ -9,6 +11,7 @@ struct unit_part {
 	struct changes changes;
 	uint64_t rests_on;    /* what was there when it was joined, in LSN; 0: durable */
 	struct log_hold hold; /* from before its first change until its outcome is durable */
+	struct buf events;    /* of what happened to its keys: told with the outcome */
 };
 
 /* One step of the commit on the shards that take part, side by side. */
@@ -40,6 +43,7 @@ void unit_fini(struct unit *unit)
 		if (!unit->parts[i])
 			continue;
 		changes_free(&unit->parts[i]->changes);
+		buf_fini(&unit->parts[i]->events);
 		memory_free(unit->parts[i]);
 	}
 }
@@ -61,12 +65,15 @@ void unit_join(struct core *there, struct unit *unit)
 	if (unit->waits)
 		part->rests_on = journal_rests_on_all(journal);
 	journal_collect(journal, &part->changes);
+	notify_collect(there, &part->events);
 }
 
 void unit_leave(struct core *there, struct unit *unit)
 {
-	if (there->shard->journal)
-		journal_collect(there->shard->journal, NULL);
+	if (!there->shard->journal)
+		return;
+	journal_collect(there->shard->journal, NULL);
+	notify_collect(there, NULL);
 }
 
 struct changes *unit_changes(const struct core *there, const struct unit *unit)
@@ -149,6 +156,9 @@ static uint64_t do_log(struct core *there, struct step *step, struct unit_part *
 {
 	uint64_t lsn = journal_flush_changes(there->shard->journal, &part->changes);
 	log_release(journal_log(there->shard->journal), &part->hold);
+	notify_happened(there, &part->events);
+	if (step->unit->unlocked)
+		block_serve(there, there->shard, NULL, 0);
 	return later(lsn, part->rests_on);
 }
 
@@ -173,6 +183,7 @@ static uint64_t do_decide(struct core *there, struct step *step, struct unit_par
 static uint64_t do_release(struct core *there, struct step *step, struct unit_part *part)
 {
 	log_release(journal_log(there->shard->journal), &part->hold);
+	notify_happened(there, &part->events);
 	return 0;
 }
 
@@ -232,13 +243,8 @@ static enum err commit_alone(struct unit *unit, uint32_t n_changed)
 	return ERR_SHARD_STOPPED;
 }
 
-enum err unit_commit(struct unit *unit)
+static enum err commit_together(struct unit *unit)
 {
-	if (!unit->core->shard->journal)
-		return OK;
-	uint32_t n_changed = changed_shards(unit);
-	if (n_changed <= 1)
-		return commit_alone(unit, n_changed);
 	struct tx_id tx = journal_next_tx(unit->core->shard->journal);
 	if (on_each(unit, &tx, true, do_prepare) && decide(unit, &tx)) {
 		(void)on_each(unit, NULL, false, do_release);
@@ -246,6 +252,30 @@ enum err unit_commit(struct unit *unit)
 	}
 	(void)on_each(unit, NULL, false, do_stop);
 	return ERR_SHARD_STOPPED;
+}
+
+/* What others have made before stays. */
+static enum err give_up(struct unit *unit)
+{
+	enum err waited = unit_wait_everywhere(unit->core);
+	(void)waited; /* a log that has failed stops no further */
+	(void)on_each(unit, NULL, false, do_stop);
+	return ERR_SHARD_STOPPED;
+}
+
+static void stop_there(struct core *there, void *arg) { log_stop(journal_log(there->shard->journal)); }
+
+enum err unit_commit(struct unit *unit)
+{
+	if (!unit->core->shard->journal)
+		return OK;
+	if (unlikely(unit->doomed))
+		return give_up(unit);
+	uint32_t n_changed = changed_shards(unit);
+	enum err err = n_changed <= 1 ? commit_alone(unit, n_changed) : commit_together(unit);
+	if (unlikely(err != OK) && unit->renames)
+		fiber_call_all(unit->core, stop_there, NULL);
+	return err;
 }
 
 static void look_there(struct core *there, void *arg)

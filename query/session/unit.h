@@ -7,7 +7,8 @@
  * Where     unit_join() and unit_leave() on the shard's core, in one step; the rest in fiber code of
  *           the client's core.
  * Failure   Memory is ahead of the logs here. If a log fails in the middle, the shards that took
- *           part stop as well: they answer errors until a restart settles it.
+ *           part stop as well: they answer errors until a restart settles it. Where names of keyspaces
+ *           are in doubt every key is: then all shards stop.
  * Source    Presumed abort: Mohan, Lindsay, Obermarck, "Transaction Management in the R*
  *           Distributed Database Management System", TODS 1986.
  */
@@ -21,6 +22,9 @@ struct unit_part;
 struct unit {
 	struct core *core;
 	bool waits;                         /* the client's answers wait for durability */
+	bool unlocked;                      /* one step on this core's shard alone: nothing is locked meanwhile */
+	bool doomed;                        /* it is not to last: the shards that it changed stop */
+	bool renames;                       /* keyspaces: on every shard, and core 0's log says so */
 	struct unit_part *parts[CORES_MAX]; /* by core; NULL: nothing ran there */
 };
 

@@ -3,6 +3,7 @@
 #include "engine/io/io.h"
 #include "engine/memory/memory.h"
 #include "storage/check/check_private.h"
+#include "storage/keyspace/cold_leaf.h"
 #include "storage/tier/record.h"
 
 #include <errno.h>
@@ -14,23 +15,46 @@ enum { PATH_ROOM = 4096, PIECE = 1024 * 1024 };
 
 /* ---- pointers ------------------------------------------------------------------------------ */
 
+static void say_bad(struct subject *subject, const char *where, const struct cold_pointer *pointer, int result)
+{
+	if (subject->bad_pointers++ == 0)
+		fault(&subject->faults,
+		      "%s: tier/%08x, %" PRIu32 " bytes at %" PRIu32 ", is not the value of its key: %s", where,
+		      pointer->file, pointer->size, pointer->offset,
+		      result == 0          ? "it is another's"
+		      : result == -EBADMSG ? "damaged or missing"
+		                           : strerror(-result));
+}
+
+struct leaves_look {
+	struct subject *subject;
+	const char *where;
+};
+
+/* Its key may have had another name. */
+static void check_leaf(void *arg, enum object_type type, uint32_t count, const struct cold_pointer *pointer)
+{
+	const struct leaves_look *look = arg;
+	struct subject *subject = look->subject;
+	struct slice there, value;
+	subject->pointers++;
+	int result = tier_read(subject->core, subject->directory, pointer, &subject->cold_record, &there, &value);
+	if (result != 0 || !cold_leaf_is(value, type, count))
+		say_bad(subject, look->where, pointer, result);
+}
+
 void check_pointer(struct subject *subject, struct slice key, struct slice packed, const char *where)
 {
 	struct cold_pointer pointer;
 	struct slice there, value;
+	struct leaves_look look = {subject, where};
+	packed_each_away(packed, check_leaf, &look);
 	if (!packed_pointer(packed, &pointer))
 		return;
 	subject->pointers++;
 	int result = tier_read(subject->core, subject->directory, &pointer, &subject->cold_record, &there, &value);
-	if (result == 0 && slice_equal(there, key))
-		return;
-	if (subject->bad_pointers++ == 0)
-		fault(&subject->faults,
-		      "%s: tier/%08x, %" PRIu32 " bytes at %" PRIu32 ", is not the value of its key: %s", where,
-		      pointer.file, pointer.size, pointer.offset,
-		      result == 0          ? "it is another's"
-		      : result == -EBADMSG ? "damaged or missing"
-		                           : strerror(-result));
+	if (result != 0 || !slice_equal(there, key))
+		say_bad(subject, where, &pointer, result);
 }
 
 void check_cold(struct subject *subject)

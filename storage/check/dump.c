@@ -55,6 +55,11 @@ static void put_body(struct buf *line, const struct record *record, const struct
 		buf_printf(line, ", %zu bytes at %" PRIu64 " of %" PRIu64, body->value.len, body->offset,
 		           body->whole_length);
 		return;
+	case RECORD_KEY_EDIT:
+		buf_byte(line, ' ');
+		put_escaped(line, body->key);
+		buf_printf(line, ", %zu bytes of edits, to version %" PRIu32, body->value.len, body->version);
+		return;
 	case RECORD_KEY_EXPIRE:
 		buf_byte(line, ' ');
 		put_escaped(line, body->key);

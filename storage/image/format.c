@@ -73,7 +73,7 @@ size_t image_entry_head(size_t key_len, size_t value_len, int64_t expires_ms, ui
 	return (size_t)(at - out);
 }
 
-enum { VARINT_BYTES = 5 }; /* 35 bits: more than any length needs */
+enum { VARINT_BYTES = 7 }; /* 49 bits: more than any length needs */
 static_assert(2 * VARINT_BYTES + 8 == IMAGE_ENTRY_HEAD_MAX, "an entry's head");
 
 static bool varint_take(struct slice *bytes, uint64_t *out)
@@ -102,7 +102,7 @@ bool image_entry_take_head(struct slice *bytes, struct image_entry_size *out)
 		size.expires_ms = (int64_t)load_u64(bytes->ptr);
 		*bytes = slice_of(bytes->ptr + 8, bytes->len - 8);
 	}
-	if (size.key_len + size.value_len > IMAGE_ENTRY_MAX)
+	if (size.key_len > IMAGE_ENTRY_MAX || size.value_len > IMAGE_ENTRY_MAX - size.key_len)
 		return false;
 	*out = size;
 	return true;

@@ -26,11 +26,13 @@
 enum {
 	IMAGE_FORMAT = 1,
 	IMAGE_PAGE = 4096,
-	IMAGE_MAGIC = 0x4d49524f,             /* "ORIM" */
-	IMAGE_RAW_MAX = 64 * 1024,            /* of a block's body, before it was compressed */
-	IMAGE_ENTRY_MAX = 1100 * 1000 * 1000, /* key and value of 512 MiB each, and more */
-	IMAGE_ENTRY_HEAD_MAX = 18,
+	IMAGE_MAGIC = 0x4d49524f,  /* "ORIM" */
+	IMAGE_RAW_MAX = 64 * 1024, /* of a block's body, before it was compressed */
+	IMAGE_ENTRY_HEAD_MAX = 22, /* varints of 7 bytes */
 };
+
+/* Of key and value; collections are as long as memory allows. */
+static const uint64_t IMAGE_ENTRY_MAX = (uint64_t)1 << 42;
 
 /* A page of its own, zeros behind it. */
 struct image_head {

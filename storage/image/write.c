@@ -1,7 +1,8 @@
 /* An image is written range by range:
  *
  *   read      in one step, nothing between: the log's last LSN, and the entries of the next positions of the
- *             table. Small ones are packed; large ones are lent, so that what they are now can be written later.
+ *             table. Small ones are packed; of large ones what they are now is kept, to be written later: strings
+ *             are lent, large collections shared, and what is between them copied.
  *   compress  block by block, and the large ones piece by piece; others have their turn between
  *
  * A step is bounded by what it packs and shows: some 20 to 60 us. */
@@ -35,12 +36,13 @@ enum {
 };
 static_assert((int)BLOCK_BYTES + (int)LARGE_BYTES <= (int)IMAGE_RAW_MAX, "a block never grows over");
 
-/* An entry that does not fit in a block: head of the entry, key, head of the packed value, the rest. */
+/* An entry that does not fit in a block: what was copied of it, then the rest of a string, or a collection. */
 struct large {
-	struct object *lent; /* NULL: a row, the caller's */
-	uint8_t head[IMAGE_ENTRY_HEAD_MAX];
-	struct buf packed; /* owned */
-	struct slice parts[4];
+	struct buf copied;
+	size_t copied_at;    /* written of it */
+	struct object *lent; /* NULL: no string */
+	struct slice rest;   /* of the lent one */
+	struct object_stream *stream;
 };
 
 struct writer {
@@ -149,18 +151,28 @@ static void pack_small(struct writer *w, struct slice head, struct slice key, st
 		cut_block(w);
 }
 
-static void keep_large(struct writer *w, struct object *object, struct slice head, struct slice key, struct slice tail)
+static struct large *keep_large(struct writer *w, struct slice head, struct slice key)
 {
-	struct large large = {.lent = object, .packed = buf_take(&w->value)};
-	memcpy(large.head, head.ptr, head.len);
-	large.parts[0].len = head.len; /* it moves with the struct */
-	large.parts[1] = key;
-	large.parts[2] = buf_slice(&large.packed);
-	large.parts[3] = tail;
+	struct large large = {0};
+	buf_append(&large.copied, head);
+	buf_append(&large.copied, key);
+	buf_append(&large.copied, buf_slice(&w->value));
+	w->large_bytes += large.copied.len;
 	buf_append(&w->large, slice_of(&large, sizeof(large)));
-	w->large_bytes += key.len + tail.len;
-	if (object)
+	return (struct large *)(void *)(w->large.ptr + w->large.len) - 1;
+}
+
+/* A lent string is replaced, never changed; a collection may be changed by the next command. */
+static void keep_rest(struct writer *w, struct large *large, struct object *object, struct slice rest)
+{
+	if (object && object_type(object) == OBJECT_STRING) {
 		object_lend(w->source->shard, object);
+		large->lent = object;
+		large->rest = rest;
+	} else {
+		buf_append(&large->copied, rest);
+	}
+	w->large_bytes += rest.len;
 }
 
 /* The value is what `w->value` has, then `tail`. */
@@ -168,12 +180,18 @@ static void take_entry(struct writer *w, struct object *object, struct slice key
 {
 	uint8_t head[IMAGE_ENTRY_HEAD_MAX];
 	size_t value_len = w->value.len + tail.len;
-	assert(key.len + value_len <= IMAGE_ENTRY_MAX);
 	size_t head_len = image_entry_head(key.len, value_len, expires_ms, head);
 	if (key.len + value_len > LARGE_BYTES)
-		keep_large(w, object, slice_of(head, head_len), key, tail);
+		keep_rest(w, keep_large(w, slice_of(head, head_len), key), object, tail);
 	else
 		pack_small(w, slice_of(head, head_len), key, buf_slice(&w->value), tail);
+}
+
+static void take_stream(struct writer *w, struct object_stream *stream, struct slice key, int64_t expires_ms)
+{
+	uint8_t head[IMAGE_ENTRY_HEAD_MAX];
+	size_t head_len = image_entry_head(key.len, object_stream_length(stream), expires_ms, head);
+	keep_large(w, slice_of(head, head_len), key)->stream = stream;
 }
 
 /* ---- reading a range ---------------------------------------------------------------- */
@@ -186,6 +204,16 @@ static void show_object(void *arg, struct object *object)
 	buf_append(&w->objects, slice_of(&object, sizeof(struct object *)));
 }
 
+static void take_object(struct writer *w, struct object *object, struct slice key)
+{
+	w->value.len = 0;
+	struct object_stream *stream = object_stream_new(w->source->shard, object);
+	if (stream)
+		take_stream(w, stream, key, object_expires_ms(object));
+	else
+		take_entry(w, object, key, object_pack_kept(object, &w->value), object_expires_ms(object));
+}
+
 static void take_objects(struct writer *w)
 {
 	struct object **objects = (struct object **)(void *)w->objects.ptr;
@@ -195,9 +223,7 @@ static void take_objects(struct writer *w)
 		/* After segments have joined a scan begins a little earlier; that was written already. */
 		if (key_position(key_hash(w->source->shard->hash_seed, key)) < w->range.from)
 			continue;
-		w->value.len = 0;
-		struct slice tail = object_pack_kept(objects[i], &w->value);
-		take_entry(w, objects[i], key, tail, object_expires_ms(objects[i]));
+		take_object(w, objects[i], key);
 	}
 	w->shown += (uint32_t)n;
 	w->objects.len = 0;
@@ -222,28 +248,34 @@ static uint64_t read_range(struct writer *w, uint32_t space, uint64_t from)
 
 /* ---- writing it --------------------------------------------------------------------- */
 
-/* Copies up to `size` bytes from the front of the parts; how many. */
-static size_t take_piece(struct slice parts[4], uint8_t *to, size_t size)
+static size_t large_left(const struct large *large)
 {
-	size_t n = 0;
-	for (int i = 0; i < 4 && n < size; i++) {
-		size_t some = parts[i].len < size - n ? parts[i].len : size - n;
-		if (some)
-			memcpy(to + n, parts[i].ptr, some);
-		parts[i] = slice_sub(parts[i], some, parts[i].len);
-		n += some;
-	}
-	return n;
+	return large->copied.len - large->copied_at + large->rest.len +
+	       (large->stream ? object_stream_length(large->stream) : 0);
+}
+
+/* Copies up to `size` bytes of what is left; how many. */
+static size_t take_piece(struct large *large, uint8_t *to, size_t size)
+{
+	size_t n = large->copied.len - large->copied_at < size ? large->copied.len - large->copied_at : size;
+	if (n)
+		memcpy(to, large->copied.ptr + large->copied_at, n);
+	large->copied_at += n;
+	if (large->stream)
+		return n + object_stream_read(large->stream, to + n, size - n);
+	size_t some = large->rest.len < size - n ? large->rest.len : size - n;
+	if (some)
+		memcpy(to + n, large->rest.ptr, some);
+	large->rest = slice_sub(large->rest, some, large->rest.len);
+	return n + some;
 }
 
 static void write_large(struct writer *w, struct large *large)
 {
-	struct slice *parts = large->parts;
-	parts[0].ptr = large->head;
 	uint32_t entries = 1;
 	for (bool more = true; more && !w->error; entries = 0) {
-		size_t n = take_piece(parts, w->piece, PIECE_BYTES);
-		more = parts[0].len + parts[1].len + parts[2].len + parts[3].len > 0;
+		size_t n = take_piece(large, w->piece, PIECE_BYTES);
+		more = large_left(large) > 0;
 		write_block(w, IMAGE_PIECE, more ? IMAGE_MORE : 0, entries, slice_of(w->piece, n));
 		pause_for(w, n);
 	}
@@ -253,7 +285,9 @@ static void drop_large(struct writer *w, struct large *large)
 {
 	if (large->lent)
 		object_return(w->source->shard, large->lent);
-	buf_fini(&large->packed);
+	if (large->stream)
+		object_stream_free(w->source->shard, large->stream);
+	buf_fini(&large->copied);
 }
 
 static void write_range(struct writer *w)

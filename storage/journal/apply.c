@@ -2,6 +2,7 @@
 
 #include "engine/placement/placement.h"
 #include "storage/keyspace/cold.h"
+#include "storage/keyspace/collection.h"
 
 enum { PATCHED_MAX = 512 * 1024 * 1024 }; /* no string is longer than commands can make one */
 
@@ -39,6 +40,18 @@ static enum err apply_patch(struct shard *shard, const struct key *key, const st
 	return OK;
 }
 
+/* A key that is gone: see apply_expire(). An edit that the key has already comes from a transaction whose changes an
+ * image has seen before they were logged. */
+static enum err apply_edit(struct shard *shard, const struct key *key, const struct record_body *body)
+{
+	struct object *object = keyspace_peek(shard, key);
+	if (!object)
+		return OK;
+	return collection_apply(shard, key, object, (enum object_type)body->type, body->version, body->value)
+	               ? OK
+	               : ERR_SYNTAX;
+}
+
 void change_read(const struct shard *shard, const struct record *record, struct change *out)
 {
 	out->record = record;
@@ -65,6 +78,8 @@ enum err change_apply(struct shard *shard, const struct change *change)
 		return OK;
 	case RECORD_KEY_EXPIRE:
 		return apply_expire(shard, key, &change->body);
+	case RECORD_KEY_EDIT:
+		return apply_edit(shard, key, &change->body);
 	case RECORD_KEY_PATCH:
 		return apply_patch(shard, key, &change->body);
 	default:

@@ -16,6 +16,7 @@ enum change_kind {
 	CHANGE_EXPIRY, /* the value is as it was */
 	CHANGE_GONE,   /* went by itself; what a transaction makes of it meanwhile is not told here */
 	CHANGE_PATCH,  /* a string, as it was but for [at, at + len) and zeros behind its end */
+	CHANGE_EDIT,   /* a collection, as it was but for what the edits at [at, at + len) do, behind their version */
 };
 
 struct change {
@@ -54,6 +55,7 @@ struct journal {
 	struct changes *into; /* where notes go: `own`, or what a transaction collects */
 	uint64_t last_lsn;    /* that wrote a key */
 	uint64_t tx_number;
+	uint64_t notes;    /* so far, and one */
 	struct link open;  /* struct open_tx */
 	struct buf head;   /* of the value that is being logged */
 	struct buf places; /* of changes, while they are merged */
@@ -66,6 +68,7 @@ struct journal *journal_new(struct shard *shard, struct log *log)
 	journal->shard = shard;
 	journal->log = log;
 	journal->into = &journal->own;
+	journal->notes = 1;
 	list_init(&journal->open);
 	return journal;
 }
@@ -135,22 +138,40 @@ static void buf_empty(struct buf *buf)
 static void changes_empty(struct changes *changes)
 {
 	buf_empty(&changes->keys);
-	changes->row_name.len = 0;
+	buf_empty(&changes->edits);
+	buf_empty(&changes->rows);
 	changes->n = 0;
+}
+
+/* What becomes of a row; name and value lie behind it. */
+struct row_change {
+	uint32_t name_len, value_len;
+	enum record_kind kind; /* RECORD_SYSTEM_PUT or _DELETE */
+};
+
+static void add_row(struct changes *changes, enum record_kind kind, struct slice name, struct slice value)
+{
+	struct row_change change = {.name_len = (uint32_t)name.len, .value_len = (uint32_t)value.len, .kind = kind};
+	buf_append(&changes->rows, slice_of(&change, sizeof(change)));
+	buf_append(&changes->rows, name);
+	buf_append(&changes->rows, value);
 }
 
 void changes_put_row(struct changes *changes, struct slice name, struct slice value)
 {
-	changes->row_name.len = changes->row_value.len = 0;
-	buf_append(&changes->row_name, name);
-	buf_append(&changes->row_value, value);
+	add_row(changes, RECORD_SYSTEM_PUT, name, value);
+}
+
+void changes_delete_row(struct changes *changes, struct slice name)
+{
+	add_row(changes, RECORD_SYSTEM_DELETE, name, S(""));
 }
 
 void changes_free(struct changes *changes)
 {
 	buf_fini(&changes->keys);
-	buf_fini(&changes->row_name);
-	buf_fini(&changes->row_value);
+	buf_fini(&changes->edits);
+	buf_fini(&changes->rows);
 	*changes = (struct changes){0};
 }
 
@@ -179,6 +200,7 @@ void journal_keep_names(struct journal *journal)
 static void note_in(struct journal *journal, struct changes *into, const struct key *key, enum change_kind kind)
 {
 	struct change change;
+	journal->notes++;
 	change_set(&change, key, kind);
 	journal_keep_names(journal);
 	changes_add(into, &change, key->name);
@@ -191,6 +213,7 @@ void journal_note(struct journal *journal, const struct key *key, const struct o
 		note_in(journal, journal->into, key, CHANGE_STATE);
 		return;
 	}
+	journal->notes++;
 	journal->only = object;
 	change_set(&journal->only_change, key, CHANGE_STATE);
 	journal->only_at = journal->shard->changes;
@@ -207,6 +230,29 @@ static struct change *last_change(struct journal *journal)
 }
 
 void journal_note_expiry(struct journal *journal) { last_change(journal)->kind = CHANGE_EXPIRY; }
+
+uint64_t journal_notes(const struct journal *journal) { return journal->notes; }
+
+uint8_t *journal_edit(struct journal *journal, size_t len)
+{
+	struct change *change = last_change(journal);
+	struct buf *edits = &journal->into->edits;
+	assert(change->kind == CHANGE_EDIT);
+	assert(change->at + change->len == edits->len);
+	uint8_t *room = buf_reserve(edits, len);
+	edits->len += len;
+	change->len += len;
+	return room;
+}
+
+void journal_note_edit(struct journal *journal, uint32_t version)
+{
+	struct change *change = last_change(journal);
+	change->kind = CHANGE_EDIT;
+	change->at = journal->into->edits.len;
+	change->len = 0;
+	memcpy(journal_edit(journal, sizeof(version)), &version, sizeof(version));
+}
 
 void journal_note_whole(struct journal *journal) { last_change(journal)->whole = true; }
 
@@ -238,6 +284,14 @@ void journal_collect(struct journal *journal, struct changes *changes)
 }
 
 /* ---- merging ------------------------------------------------------------------------ */
+
+/* Edits are told one after the other, and beside a change of the expiry. */
+static bool told_apart(const struct change *first, const struct change *later)
+{
+	bool edits = first->kind == CHANGE_EDIT || later->kind == CHANGE_EDIT;
+	return edits && (first->kind == CHANGE_EDIT || first->kind == CHANGE_EXPIRY) &&
+	       (later->kind == CHANGE_EDIT || later->kind == CHANGE_EXPIRY);
+}
 
 static void change_merge(struct change *first, struct change *later)
 {
@@ -271,16 +325,30 @@ static uint32_t changes_merge(struct journal *journal, struct changes *changes)
 	uint64_t cap = (uint64_t)2 << (64 - __builtin_clzll(n - 1));
 	uint64_t *places = (uint64_t *)buf_reserve(&journal->places, cap * sizeof(*places));
 	memset(places, 0, cap * sizeof(*places));
+	bool apart = false;
 	changes_each(change, changes)
 	{
 		uint64_t *place = place_of(changes, change, places, cap - 1);
-		if (*place) {
+		if (!*place) {
+			*place = (uint64_t)((uint8_t *)change - changes->keys.ptr) + 1;
+		} else if (told_apart(change_at(changes, *place - 1), change)) {
+			apart = true;
+		} else {
 			change_merge(change_at(changes, *place - 1), change);
 			n--;
-		} else {
-			*place = (uint64_t)((uint8_t *)change - changes->keys.ptr) + 1;
 		}
 	}
+	/* What was told apart is part of a state that came later. */
+	if (apart)
+		changes_each(change, changes)
+		{
+			uint64_t *place = place_of(changes, change, places, cap - 1);
+			struct change *first = change_at(changes, *place - 1);
+			if (!change->merged && first != change && first->kind == CHANGE_STATE) {
+				change->merged = true;
+				n--;
+			}
+		}
 	buf_empty(&journal->places);
 	return n;
 }
@@ -368,14 +436,27 @@ static uint64_t log_patch(struct journal *journal, const struct change *change, 
 	return append(journal, RECORD_KEY_PATCH, change, parts, 4, more);
 }
 
+static uint64_t log_edit(struct journal *journal, const struct change *change, struct slice name,
+                         const struct object *object, struct slice edits, bool more)
+{
+	uint32_t length = (uint32_t)name.len;
+	uint8_t type = (uint8_t)object_type(object);
+	struct slice said = slice_sub(edits, change->at, change->at + change->len);
+	struct slice parts[] = {slice_of(&type, 1), slice_sub(said, 0, sizeof(uint32_t)),
+	                        slice_of(&length, sizeof(length)), name, slice_sub(said, sizeof(uint32_t), said.len)};
+	return append(journal, RECORD_KEY_EDIT, change, parts, 5, more);
+}
+
 /* The state of a key; NULL: it is gone. */
 static uint64_t log_change(struct journal *journal, const struct change *change, struct slice name,
-                           const struct object *object, bool more)
+                           const struct object *object, struct slice edits, bool more)
 {
 	if (!object || change->kind == CHANGE_GONE)
 		return append(journal, RECORD_KEY_DELETE, change, &name, 1, more);
 	if (change->kind == CHANGE_EXPIRY)
 		return log_expiry(journal, change, name, object_expires_ms(object), more);
+	if (change->kind == CHANGE_EDIT)
+		return log_edit(journal, change, name, object, edits, more);
 	if (change->kind == CHANGE_PATCH && patch_pays(change, object))
 		return log_patch(journal, change, name, object, more);
 	return log_put(journal, change, name, object, more);
@@ -395,14 +476,37 @@ static uint64_t log_row(struct journal *journal, struct slice name, struct slice
 	return append(journal, RECORD_SYSTEM_PUT, &of_no_key, parts, 3, more);
 }
 
+static uint64_t log_row_gone(struct journal *journal, struct slice name, bool more)
+{
+	return append(journal, RECORD_SYSTEM_DELETE, &of_no_key, &name, 1, more);
+}
+
+static uint64_t log_rows(struct journal *journal, struct slice rows, bool more)
+{
+	uint64_t lsn = 0;
+	while (rows.len > 0) {
+		struct row_change change;
+		memcpy(&change, rows.ptr, sizeof(change));
+		size_t name_at = sizeof(change), value_at = name_at + change.name_len,
+		       end = value_at + change.value_len;
+		struct slice name = slice_sub(rows, name_at, value_at), value = slice_sub(rows, value_at, end);
+		rows = slice_sub(rows, end, rows.len);
+		bool more_rows = more || rows.len > 0;
+		lsn = change.kind == RECORD_SYSTEM_PUT ? log_row(journal, name, value, more_rows)
+		                                       : log_row_gone(journal, name, more_rows);
+	}
+	return lsn;
+}
+
 static uint64_t log_changes(struct journal *journal, struct changes *changes)
 {
 	uint32_t left = changes_merge(journal, changes);
 	uint64_t lsn = 0;
-	if (changes->row_name.len > 0)
-		lsn = log_row(journal, buf_slice(&changes->row_name), buf_slice(&changes->row_value), left > 0);
+	if (changes->rows.len > 0)
+		lsn = log_rows(journal, buf_slice(&changes->rows), left > 0);
 	changes_each(change, changes) if (!change->merged) lsn =
-	        log_change(journal, change, change_name(change), object_of(journal, change), --left > 0);
+	        log_change(journal, change, change_name(change), object_of(journal, change), buf_slice(&changes->edits),
+	                   --left > 0);
 	assert(left == 0);
 	return lsn;
 }
@@ -455,7 +559,9 @@ static uint64_t flush_only(struct journal *journal)
 {
 	const struct object *object = take(journal->only);
 	assert(journal->only_at == journal->shard->changes);
-	uint64_t lsn = log_change(journal, &journal->only_change, object_key(object), object, false);
+	uint64_t lsn = log_change(journal, &journal->only_change, object_key(object), object,
+	                          buf_slice(&journal->own.edits), false);
+	buf_empty(&journal->own.edits);
 	wrote(journal, journal->only_change.hash, lsn);
 	return lsn;
 }
@@ -485,7 +591,10 @@ uint64_t journal_flush_changes(struct journal *journal, struct changes *changes)
 
 /* ---- transactions over several shards ----------------------------------------------- */
 
-static uint64_t deaths_of(const struct shard *shard) { return shard->counters.expired + shard->counters.evicted; }
+static uint64_t deaths_of(const struct shard *shard)
+{
+	return shard->counters.expired + shard->counters.expired_elements + shard->counters.evicted;
+}
 
 uint64_t journal_prepare(struct journal *journal, const struct changes *changes, const struct tx_id *tx)
 {
@@ -494,8 +603,8 @@ uint64_t journal_prepare(struct journal *journal, const struct changes *changes,
 	*open = (struct open_tx){.id = *tx, .deaths = deaths_of(journal->shard)};
 	open->changes.n = changes->n;
 	buf_append(&open->changes.keys, buf_slice(&changes->keys));
-	if (changes->row_name.len > 0)
-		changes_put_row(&open->changes, buf_slice(&changes->row_name), buf_slice(&changes->row_value));
+	buf_append(&open->changes.edits, buf_slice(&changes->edits));
+	buf_append(&open->changes.rows, buf_slice(&changes->rows));
 	list_push_back(&journal->open, &open->link);
 
 	struct slice id = slice_of(tx, sizeof(*tx));
@@ -542,7 +651,7 @@ uint64_t journal_outcome(struct journal *journal, const struct tx_id *tx, bool c
 	uint64_t lsn = append(journal, RECORD_TX_OUTCOME, &of_no_key, parts, 2, gone > 0);
 	if (gone > 0)
 		changes_each(change, &open->changes) if (!change->merged) lsn =
-		        log_change(journal, change, change_name(change), NULL, --gone > 0);
+		        log_change(journal, change, change_name(change), NULL, S(""), --gone > 0);
 	if (!open)
 		return lsn;
 	wrote_all(journal, &open->changes, lsn);

@@ -25,13 +25,14 @@ struct journal;
 
 /* Changes noted and not logged: keys, each maybe more than once. Zeroed: none. */
 struct changes {
-	struct buf keys;                /* of struct change, names behind each */
-	size_t last;                    /* where the last one lies in it */
-	uint32_t n;                     /* of keys */
-	struct buf row_name, row_value; /* a system row; no name: none */
+	struct buf keys;  /* of struct change, names behind each */
+	struct buf edits; /* of collections, what the changes say of them */
+	size_t last;      /* where the last one lies in it */
+	uint32_t n;       /* of keys */
+	struct buf rows;  /* of the system partition, that came or went */
 };
 
-static inline bool changes_any(const struct changes *changes) { return changes->n > 0 || changes->row_name.len > 0; }
+static inline bool changes_any(const struct changes *changes) { return changes->n > 0 || changes->rows.len > 0; }
 
 /* The key of this hash will be changed soon: what is remembered of it is fetched ahead. */
 void journal_prefetch(const struct journal *journal, uint64_t hash);
@@ -53,6 +54,14 @@ void journal_note_gone(struct journal *journal, const struct key *key);
 
 /* Of the key just noted only the expiry changed. */
 void journal_note_expiry(struct journal *journal);
+
+/* How many notes there were: another after each. */
+uint64_t journal_notes(const struct journal *journal);
+
+/* Of the collection just noted only what the edits say is changed, and make this version of it: no edits yet. Then
+ * room for one more of `len` bytes, for the caller to fill, as long as nothing else is noted. */
+void journal_note_edit(struct journal *journal, uint32_t version);
+uint8_t *journal_edit(struct journal *journal, size_t len);
 
 /* Of the string that was just changed by string_edit(), bytes [at, at + len) are all that changed, and the zeros
  * that lengthened it. Said again for the same string_edit(): these too, and what lies between. */
@@ -82,8 +91,9 @@ uint64_t journal_flush(struct journal *journal);
 void journal_collect(struct journal *journal, struct changes *changes);
 void changes_free(struct changes *changes);
 
-/* A row of the system partition that changes together with them (core 0 only); one at most, the last counts. */
+/* Rows of the system partition that change together with them, in this order (core 0 only). */
 void changes_put_row(struct changes *changes, struct slice name, struct slice value);
+void changes_delete_row(struct changes *changes, struct slice name);
 
 /* Logs collected changes where they are all that there is, as one group; as journal_flush(). */
 uint64_t journal_flush_changes(struct journal *journal, struct changes *changes);

@@ -50,6 +50,8 @@ void background_wake(struct shard *shard)
 		core_ready(shard->core, &shard->tables->task, CLASS_BACKGROUND);
 }
 
+void shard_limits_changed(struct shard *shard) { background_wake(shard); }
+
 void background_wake_at(struct shard *shard, int64_t at_ms)
 {
 	struct keyspace_tables *tables = shard->tables;

@@ -24,7 +24,7 @@ void keyspace_chill(struct shard *shard, const struct key *key, const struct col
 	assert(!object_is_cold(object));
 	struct object *cold =
 	        object_new_cold(shard, (enum object_type)object->type, key_of(object), expiry_of(object), pointer);
-	cold->edited = object->edited;
+	cold->encoding = object->encoding;
 	place_swap(shard, &place, cold);
 }
 
@@ -72,15 +72,19 @@ static void show_pointer(void *arg, uint64_t entry)
 		walk->show(walk->arg, &pointer);
 }
 
-void keyspace_each_pointer(struct shard *shard, void (*show)(void *arg, const struct cold_pointer *pointer), void *arg)
+void keyspace_each_entry(struct shard *shard, void (*show)(void *arg, uint64_t entry), void *arg)
 {
-	struct pointer_walk walk = {.show = show, .arg = arg};
 	for (uint32_t i = 0; i < shard->tables->n_keyspaces; i++)
 		for (uint32_t p = 0; p < PARTITIONS; p++) {
 			uint64_t position = 0;
 			do
-				position = dict_walk(&shard->tables->keyspaces[i]->dicts[p], position, show_pointer,
-				                     &walk);
+				position = dict_walk(&shard->tables->keyspaces[i]->dicts[p], position, show, arg);
 			while (position != 0);
 		}
+}
+
+void keyspace_each_pointer(struct shard *shard, void (*show)(void *arg, const struct cold_pointer *pointer), void *arg)
+{
+	struct pointer_walk walk = {.show = show, .arg = arg};
+	keyspace_each_entry(shard, show_pointer, &walk);
 }

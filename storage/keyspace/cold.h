@@ -4,7 +4,9 @@
  *           value. A warm one may be backed: it has its value and the pointer too, since a copy that was read
  *           back stays good until the value changes; it leaves again for nothing.
  * Changes   Leaving and coming back is no change of the key: nobody watches it, nothing is logged here.
- *           Whatever does change the value makes an object without a pointer.
+ *           Whatever does change the value leaves an object without a pointer.
+ * Loans     A string that is lent is replaced and never changed. A collection may change, which its version tells; its
+ *           object stays until it is returned, so no other can be taken for it.
  * Rules     Who wants a value looks first whether it is there: string_value() of a cold object is an assertion.
  *           Each pointer in memory is counted: tier_retain(), tier_release().
  */
@@ -16,7 +18,7 @@
 struct cold_pointer {
 	uint32_t file, offset, size; /* bytes, in the file */
 	uint32_t crc;                /* of the record: whatever else lies there is noticed */
-	uint32_t length;             /* of a string; a collection's is nothing yet */
+	uint32_t length;             /* of a string; of a collection, packed */
 	uint32_t lost;               /* it could not be read: until then, in seconds, nobody tries. In memory only */
 };
 
@@ -28,7 +30,12 @@ enum {
 bool object_is_cold(const struct object *object);
 /* How long a value is that may leave memory; 0: none of its kind may. */
 size_t object_chillable(const struct object *object);
+/* Does it leave, if at all, in parts (cold_leaf.h), and not as a whole? */
+bool object_leaves_by_leaf(const struct object *object);
 bool object_is_lent(const struct object *object);
+
+/* Differs after each change of a value where it is. */
+uint32_t object_version(const struct object *object);
 
 /* Cold or backed: where its copy lies. False: it has none. */
 bool object_pointer(const struct object *object, struct cold_pointer *out);

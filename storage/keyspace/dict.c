@@ -60,8 +60,11 @@ static uint64_t entry_make(const struct segment *segment, uint64_t position, uin
 static uint64_t object_bits(const struct object *object)
 {
 	return (uint64_t)(uintptr_t)object | (expiry_of(object) != EXPIRES_NEVER ? ENTRY_EXPIRES : 0) |
-	       (object_form(object) == FORM_COLD ? ENTRY_COLD : 0);
+	       (object_form(object) == FORM_COLD ? ENTRY_COLD : 0) |
+	       (object_due_ms(object) != EXPIRES_NEVER ? ENTRY_DUE : 0);
 }
+
+static uint32_t entry_waits(uint64_t entry) { return (entry & ENTRY_WAITS) != 0; }
 
 /* ---- entries in a segment ----------------------------------------------------------- */
 
@@ -101,7 +104,7 @@ static bool segment_put(struct segment *segment, uint64_t position, uint8_t tag,
 			return false;
 	}
 	segment->count++;
-	segment->expiring += low_bits & ENTRY_EXPIRES;
+	segment->expiring += entry_waits(low_bits);
 	return true;
 }
 
@@ -167,7 +170,7 @@ static void segment_take_out(struct segment *segment, uint64_t *entry)
 	unsigned slot = (unsigned)(entry - bucket->entries);
 	bucket->tags[slot] = 0;
 	segment->count--;
-	segment->expiring -= *entry & ENTRY_EXPIRES;
+	segment->expiring -= entry_waits(*entry);
 	if (at == home)
 		pull_home(segment, home, slot);
 	else if (at < segment->n)
@@ -427,29 +430,45 @@ static void count_expiry(struct shard *shard, struct segment *segment, int64_t b
 	}
 }
 
+/* What has not been looked at yet is swept without a rest. */
+static void count_due(struct shard *shard, struct segment *segment, uint64_t before, uint64_t after)
+{
+	if (likely(!((before | after) & ENTRY_DUE)))
+		return;
+	dict_keyspace(segment->dict)->due += (uint64_t) !!(after & ENTRY_DUE) - (uint64_t) !!(before & ENTRY_DUE);
+	if (!(after & ENTRY_DUE))
+		return;
+	int64_t due_ms = object_due_ms(entry_object(after));
+	if (due_ms <= shard->now_ms)
+		segment->swept_ms = INT64_MIN / 2;
+	segment_expires(shard, segment, due_ms);
+}
+
 static void set_entry(struct shard *shard, const struct place *place, const struct object *object, int64_t before_ms)
 {
 	uint64_t before = *place->entry, after = (before & ~(~(uint64_t)0 >> 16)) | object_bits(object);
 	*place->entry = after;
-	place->segment->expiring += (uint32_t)(after & ENTRY_EXPIRES) - (uint32_t)(before & ENTRY_EXPIRES);
+	place->segment->expiring += entry_waits(after) - entry_waits(before);
 	int64_t after_ms = expiry_of(object);
 	if (before_ms != after_ms)
 		count_expiry(shard, place->segment, before_ms, after_ms);
+	count_due(shard, place->segment, before, after);
 }
 
 void dict_insert(struct shard *shard, struct dict *dict, uint64_t hash, struct object *object)
 {
 	if (!dict->directory)
 		dict_begin(shard, dict);
-	uint64_t position = position_of(hash);
+	uint64_t position = position_of(hash), bits = object_bits(object);
 	struct segment *segment = cell_segment(dict_cell(dict, position));
-	while (!segment_put(segment, position, tag_of(hash), object_bits(object))) {
+	while (!segment_put(segment, position, tag_of(hash), bits)) {
 		segment_grow(shard, dict, segment);
 		segment = cell_segment(dict_cell(dict, position));
 	}
 	dict->count++;
 	dict_keyspace(dict)->count++;
 	count_expiry(shard, segment, EXPIRES_NEVER, expiry_of(object));
+	count_due(shard, segment, 0, bits);
 }
 
 void dict_replace(struct shard *shard, const struct place *place, struct object *object)
@@ -462,11 +481,18 @@ void dict_expiry_changed(struct shard *shard, const struct place *place, int64_t
 	set_entry(shard, place, entry_object(*place->entry), before_ms);
 }
 
+void dict_due_changed(struct shard *shard, const struct place *place)
+{
+	struct object *object = entry_object(*place->entry);
+	set_entry(shard, place, object, expiry_of(object));
+}
+
 void dict_remove(struct shard *shard, const struct place *place)
 {
 	struct segment *segment = place->segment;
 	struct dict *dict = segment->dict;
 	count_expiry(shard, segment, expiry_of(entry_object(*place->entry)), EXPIRES_NEVER);
+	count_due(shard, segment, *place->entry, 0);
 	segment_take_out(segment, place->entry);
 	dict_keyspace(dict)->count--;
 	if (--dict->count == 0)
@@ -576,6 +602,10 @@ static void verify_entry(struct shard *shard, struct segment *segment, uint32_t 
 static void tally_entry(const struct segment *segment, uint64_t entry, struct dict_tally *tally)
 {
 	tally->count++;
+	if (entry & ENTRY_DUE) {
+		tally->due++;
+		assert(segment->expires_ms <= object_due_ms(entry_object(entry)));
+	}
 	if (!(entry & ENTRY_EXPIRES))
 		return;
 	int64_t expires_ms = expiry_of(entry_object(entry));
@@ -588,22 +618,25 @@ static void verify_segment(struct shard *shard, struct segment *segment, struct 
 {
 	struct away away = {0};
 	struct dict_tally tally = {0};
+	uint32_t waiting = 0;
 	for (uint32_t at = 0; at < segment_buckets(segment); at++)
 		for (unsigned used = bucket_used(&segment->buckets[at]); used; used &= used - 1) {
 			unsigned slot = (unsigned)__builtin_ctz(used);
 			verify_entry(shard, segment, at, slot, &away);
 			tally_entry(segment, segment->buckets[at].entries[slot], &tally);
+			waiting += entry_waits(segment->buckets[at].entries[slot]);
 		}
 	for (uint32_t at = 0; at < segment->n; at++) {
 		assert(segment->buckets[at].near == away.near[at]);
 		assert(segment->buckets[at].stashed == away.stashed[at] || segment->buckets[at].stashed == COUNT_FULL);
 	}
 	assert(segment->count == tally.count);
-	assert(segment->expiring == tally.expiring);
+	assert(segment->expiring == waiting);
 	assert(!segment->expiring || segment->expires_ms == INT64_MAX || link_linked(&segment->due));
 	assert(stash_lines(segment_lines(segment)) == segment->stash);
 	total->count += tally.count;
 	total->expiring += tally.expiring;
+	total->due += tally.due;
 	total->expiry_sum_ms += tally.expiry_sum_ms;
 	total->segments_due += link_linked(&segment->due);
 }

@@ -33,7 +33,12 @@ enum {
 	COUNT_FULL = UINT8_MAX, /* such a count has overflowed and stays */
 };
 
-enum entry_flags { ENTRY_EXPIRES = 1, ENTRY_COLD = 2 };
+enum entry_flags {
+	ENTRY_EXPIRES = 1,
+	ENTRY_COLD = 2,
+	ENTRY_DUE = 4, /* elements of the value expire */
+	ENTRY_WAITS = ENTRY_EXPIRES | ENTRY_DUE,
+};
 #define ENTRY_POINTER 0x0000fffffffffff8u
 
 struct bucket {
@@ -48,9 +53,9 @@ struct segment {
 	/* What every insertion touches, in one line: */
 	struct dict *dict;
 	uint64_t prefix;    /* the position bits above `depth` */
-	int64_t expires_ms; /* no key here expires earlier; INT64_MAX: none expires */
+	int64_t expires_ms; /* no key here, and no element, expires earlier; INT64_MAX: none expires */
 	uint32_t count;
-	uint32_t expiring;
+	uint32_t expiring; /* entries with ENTRY_WAITS */
 	uint32_t stash; /* buckets after the first n */
 	uint8_t n;
 	uint8_t depth;
@@ -187,6 +192,9 @@ void dict_replace(struct shard *shard, const struct place *place, struct object 
 /* The object's expiry was `before_ms` and was changed in place. */
 void dict_expiry_changed(struct shard *shard, const struct place *place, int64_t before_ms);
 
+/* It was changed in place when the elements of the object expire. */
+void dict_due_changed(struct shard *shard, const struct place *place);
+
 /* Takes the entry out; the object is the caller's. May shrink, merge and free segments. */
 void dict_remove(struct shard *shard, const struct place *place);
 
@@ -205,7 +213,7 @@ uint64_t dict_random(const struct dict *dict, uint64_t random);
 
 /* Asserts all invariants, and adds up what is there. */
 struct dict_tally {
-	uint64_t count, expiring, segments_due;
+	uint64_t count, expiring, due, segments_due;
 	__int128 expiry_sum_ms;
 };
 void dict_verify(struct shard *shard, struct dict *dict, struct dict_tally *total);

@@ -2,6 +2,7 @@
  * where it stands it compares a dozen keys by what the policy looks at, and the worst goes.
  * So every key is weighed once a round against its neighbours, which are random company. */
 #include "storage/keyspace/access_private.h"
+#include "storage/keyspace/collection_private.h"
 #include "storage/keyspace/keyspace_private.h"
 
 enum {
@@ -116,11 +117,16 @@ bool evict_one(struct shard *shard)
 	struct object *victim = choose(&choice);
 	if (!victim)
 		return true;
-	if (object_expired(victim, shard->now_ms))
+	if (object_is_over(victim, shard->now_ms)) {
+		(void)collection_reap(shard, keyspace, victim, 0);
+		return true;
+	}
+	bool expired = object_expired(victim, shard->now_ms);
+	if (expired)
 		shard->counters.expired++;
 	else
 		shard->counters.evicted++;
-	keyspace_forget(shard, keyspace, victim);
+	keyspace_forget(shard, keyspace, victim, expired ? KEY_EXPIRED : KEY_EVICTED);
 	return true;
 }
 
@@ -130,7 +136,9 @@ enum { COLD_NAME_MAX = 64 * 1024 };
 
 static bool may_leave(const struct object *object, bool backed)
 {
-	if (object_is_cold(object) || (backed && !object->backed) || key_of(object).len > COLD_NAME_MAX)
+	struct cold_pointer pointer;
+	if (object_is_cold(object) || (backed && !object_pointer(object, &pointer)) ||
+	    key_of(object).len > COLD_NAME_MAX)
 		return false;
 	size_t length = object_chillable(object);
 	return length >= COLD_VALUE_MIN && length <= COLD_VALUE_MAX;

@@ -1,6 +1,7 @@
 /* When keys expire. Reading finds out by itself (place_find()); this is for the memory: each
  * segment waits in a wheel for the time before which none of its keys expires, is swept, and
  * waits again. No key costs anything for it. */
+#include "storage/keyspace/collection_private.h"
 #include "storage/keyspace/keyspace_private.h"
 
 /* ---- the wheel ---------------------------------------------------------------------- */
@@ -83,34 +84,54 @@ void segment_expires(struct shard *shard, struct segment *segment, int64_t expir
 
 /* ---- sweeping ----------------------------------------------------------------------- */
 
-enum { SWEEP_MAX = 64, DELETE_COST = 12 };
+enum {
+	SWEEP_MAX = 64,
+	REAPED_KEYS_MAX = 4, /* whose elements go, */
+	REAP_MAX = 64,       /* so many of each */
+	DELETE_COST = 12,
+};
 
 struct sweep {
 	struct object *dead[SWEEP_MAX];
 	unsigned n;
+	struct object *due[REAPED_KEYS_MAX]; /* they live, but some of their elements have expired */
+	unsigned n_due;
 	bool more;
 	int64_t now_ms;
 	int64_t earliest_ms; /* of those that stay */
 };
 
+/* Has this time come? */
+static bool sweep_time(struct sweep *sweep, int64_t time_ms)
+{
+	if (time_ms > sweep->now_ms && time_ms < sweep->earliest_ms)
+		sweep->earliest_ms = time_ms;
+	return time_ms <= sweep->now_ms;
+}
+
+/* False: there is no room for it. */
+static bool sweep_keep(struct object **kept, unsigned *n, unsigned most, struct object *object)
+{
+	if (*n == most)
+		return false;
+	kept[(*n)++] = object;
+	return true;
+}
+
 static void sweep_entry(struct sweep *sweep, uint64_t entry)
 {
-	int64_t expires_ms = *object_expiry(entry_object(entry));
-	if (expires_ms > sweep->now_ms) {
-		if (expires_ms < sweep->earliest_ms)
-			sweep->earliest_ms = expires_ms;
-	} else if (sweep->n < SWEEP_MAX) {
-		sweep->dead[sweep->n++] = entry_object(entry);
-	} else {
-		sweep->more = true;
-	}
+	struct object *object = entry_object(entry);
+	if (entry & ENTRY_EXPIRES && sweep_time(sweep, *object_expiry(object)))
+		sweep->more |= !sweep_keep(sweep->dead, &sweep->n, SWEEP_MAX, object);
+	else if (entry & ENTRY_DUE && sweep_time(sweep, object_due_ms(object)))
+		sweep->more |= !sweep_keep(sweep->due, &sweep->n_due, REAPED_KEYS_MAX, object);
 }
 
 static unsigned bucket_expiring(const struct bucket *bucket)
 {
 	unsigned expiring = 0;
 	for (unsigned i = 0; i < BUCKET_ENTRIES; i++)
-		expiring |= (bucket->tags[i] && bucket->entries[i] & ENTRY_EXPIRES ? 1u : 0u) << i;
+		expiring |= (bucket->tags[i] && bucket->entries[i] & ENTRY_WAITS ? 1u : 0u) << i;
 	return expiring;
 }
 
@@ -142,9 +163,12 @@ static int64_t segment_sweep(struct shard *shard, struct segment *segment)
 	segment->swept_ms = sweep.more ? INT64_MIN / 2 : shard->tables->wheel.now_ms;
 	segment_arm(shard, segment);
 	for (unsigned i = 0; i < sweep.n; i++)
-		keyspace_forget(shard, keyspace, sweep.dead[i]);
+		keyspace_forget(shard, keyspace, sweep.dead[i], KEY_EXPIRED);
 	shard->counters.expired += sweep.n;
-	return cost + DELETE_COST * sweep.n;
+	cost += DELETE_COST * sweep.n;
+	for (unsigned i = 0; i < sweep.n_due; i++)
+		cost += DELETE_COST * (int64_t)collection_reap(shard, keyspace, sweep.due[i], REAP_MAX);
+	return cost;
 }
 
 static struct segment *first_of(struct link *list)

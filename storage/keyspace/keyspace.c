@@ -4,7 +4,7 @@
 #include "engine/memory/memory.h"
 #include "storage/journal/journal.h"
 #include "storage/keyspace/access_private.h"
-#include "storage/keyspace/keyspace_private.h"
+#include "storage/keyspace/collection_private.h"
 
 /* ---- keyspaces ---------------------------------------------------------------------- */
 
@@ -69,6 +69,12 @@ uint64_t keyspace_count_expiring(struct shard *shard, uint32_t id)
 {
 	struct keyspace *keyspace = keyspace_of(shard->tables, id);
 	return keyspace ? keyspace->expiring : 0;
+}
+
+uint64_t keyspace_count_due(struct shard *shard, uint32_t id)
+{
+	struct keyspace *keyspace = keyspace_of(shard->tables, id);
+	return keyspace ? keyspace->due : 0;
 }
 
 uint64_t keyspace_average_ttl_ms(struct shard *shard, uint32_t id)
@@ -149,6 +155,8 @@ static void tell_change(struct shard *shard, const struct key *key)
 	shard->changes++;
 	if (unlikely(shard->tables->watches != NULL))
 		watches_mark(shard, key);
+	if (unlikely(shard->tracked != NULL))
+		shard->tracked(shard, key, false);
 	if (shard->changed)
 		shard->changed(shard, key);
 }
@@ -156,6 +164,8 @@ static void tell_change(struct shard *shard, const struct key *key)
 void shard_key_changed(struct shard *shard, const struct key *key, const struct object *object)
 {
 	tell_change(shard, key);
+	if (unlikely(shard->waited_keys > 0))
+		waits_mark(shard, key, object);
 	if (shard->journal && likely(!shard->recovering))
 		journal_note(shard->journal, key, object);
 }
@@ -177,8 +187,21 @@ struct object *place_peek(struct shard *shard, const struct key *key, struct pla
 
 static bool place_expired(const struct shard *shard, const struct place *place)
 {
-	return unlikely(*place->entry & ENTRY_EXPIRES) &&
-	       *object_expiry(entry_object(*place->entry)) <= shard->now_ms && !shard->recovering;
+	return unlikely(*place->entry & ENTRY_WAITS) && object_expired(entry_object(*place->entry), shard->now_ms) &&
+	       !shard->recovering;
+}
+
+/* The key itself, or all elements of its value. */
+static void tell_expired(struct shard *shard, const struct key *key, const struct object *object)
+{
+	if (object_is_over(object, shard->now_ms)) {
+		shard->counters.expired_elements += collection_count(object);
+		shard_key_happened(shard, key, KEY_ELEMENTS_EXPIRED);
+		shard_key_happened(shard, key, KEY_EMPTIED);
+	} else {
+		shard->counters.expired++;
+		shard_key_happened(shard, key, KEY_EXPIRED);
+	}
 }
 
 struct object *place_find(struct shard *shard, const struct key *key, struct place *out)
@@ -186,7 +209,9 @@ struct object *place_find(struct shard *shard, const struct key *key, struct pla
 	struct object *object = place_peek(shard, key, out);
 	if (likely(!object || !place_expired(shard, out)))
 		return object;
-	shard->counters.expired++;
+	tell_expired(shard, key, object);
+	if (unlikely(shard->tracked != NULL))
+		shard->tracked(shard, key, true); /* before it counts as the running command's doing */
 	place_delete(shard, key, out);
 	return NULL;
 }
@@ -229,6 +254,7 @@ void place_put(struct shard *shard, const struct key *key, const struct place *p
 		if (unlikely(!keyspace))
 			keyspace = keyspace_make(shard, key->keyspace);
 		dict_insert(shard, &keyspace->dicts[partition_of(key->slot)], key->hash, object);
+		shard_key_happened(shard, key, KEY_NEW);
 	} else {
 		if (old == object) {
 			if (before_ms != expiry_of(object))
@@ -253,7 +279,7 @@ bool keyspace_delete(struct shard *shard, const struct key *key)
 	return true;
 }
 
-static struct key key_from(struct shard *shard, const struct keyspace *keyspace, const struct object *object)
+struct key key_from(struct shard *shard, const struct keyspace *keyspace, const struct object *object)
 {
 	struct slice name = key_of(object);
 	return (struct key){.name = name,
@@ -262,7 +288,7 @@ static struct key key_from(struct shard *shard, const struct keyspace *keyspace,
 	                    .slot = slot_of(name)};
 }
 
-void keyspace_forget(struct shard *shard, struct keyspace *keyspace, struct object *object)
+void keyspace_forget(struct shard *shard, struct keyspace *keyspace, struct object *object, enum key_event why)
 {
 	struct key key = key_from(shard, keyspace, object);
 	struct place place;
@@ -272,6 +298,7 @@ void keyspace_forget(struct shard *shard, struct keyspace *keyspace, struct obje
 	tell_change(shard, &key);
 	if (shard->journal)
 		journal_note_gone(shard->journal, &key);
+	shard_key_happened(shard, &key, why);
 	object_discard(shard, object);
 }
 
@@ -293,6 +320,23 @@ struct object *keyspace_expire(struct shard *shard, const struct key *key, struc
 	return object;
 }
 
+void keyspace_due_changed(struct shard *shard, const struct key *key)
+{
+	struct place place;
+	if (place_peek(shard, key, &place))
+		dict_due_changed(shard, &place);
+}
+
+void keyspace_due_later(struct shard *shard, const struct key *key, int64_t at_ms)
+{
+	struct place place;
+	struct object *object = place_peek(shard, key, &place);
+	if (!object)
+		return;
+	place.segment->swept_ms = at_ms;
+	segment_expires(shard, place.segment, object_due_ms(object));
+}
+
 static bool same_key(const struct key *a, const struct key *b)
 {
 	return a->keyspace == b->keyspace && slice_equal(a->name, b->name);
@@ -305,8 +349,14 @@ void keyspace_copy(struct shard *shard, const struct key *from, const struct key
 	assert(object);
 	if (same_key(from, to))
 		return;
-	struct buf packed = {0};
 	assert(!object_is_cold(object));
+	if (object_kind(object->type)->collection) {
+		struct object *copy = collection_share(shard, object, to->name, expiry_of(object));
+		struct object *old = place_find(shard, to, &place);
+		place_put(shard, to, &place, old, old ? expiry_of(old) : EXPIRES_NEVER, copy);
+		return;
+	}
+	struct buf packed = {0};
 	object_pack(object, &packed);
 	enum err err = object_unpack(shard, to, buf_slice(&packed), expiry_of(object));
 	assert(err == OK);

@@ -37,15 +37,39 @@ enum eviction_policy {
 	EVICT_TIER, /* no key goes: values leave memory, see storage/tier */
 };
 
+/* What happens to keys without a command saying so. */
+enum key_event {
+	KEY_NEW, /* it was not there before */
+	KEY_EXPIRED,
+	KEY_EVICTED,
+	KEY_ELEMENTS_EXPIRED, /* fields of a hash */
+	KEY_EMPTIED,          /* ... and there were no others: said behind that */
+};
+
 /* What INFO and the metrics ask of a shard. */
 struct shard_counters {
 	uint64_t hits, misses;         /* of reads */
 	uint64_t expired, evicted;     /* keys gone so */
+	uint64_t expired_elements;     /* fields of hashes */
 	uint64_t objects_bytes;        /* slab bytes of keys and values, rounding included */
 	uint64_t tables_bytes;         /* dictionaries */
 	uint64_t lent;                 /* values in loan now */
-	uint64_t freeing;              /* objects waiting to be freed in the background */
-	uint64_t cold_keys, cold_bytes; /* whose values are not in memory; how long they are */
+	uint64_t streams;              /* large values that are packed piece by piece now: they keep what leaves */
+	uint64_t freeing, freed;       /* objects that wait to be freed in the background, and that were */
+	uint64_t cold_keys, cold_bytes; /* whose values are not in memory; how long they are, leaves included */
+	uint64_t cold_leaves;           /* of large collections: those that are not in memory */
+};
+
+/* The forms of collections, as settings say. */
+struct collection_settings {
+	int32_t list_leaf; /* list-max-listpack-size, as Redis reads it */
+	uint32_t list_compress_depth;
+	uint32_t set_integers_max; /* set-max-intset-entries */
+	/* Most elements, and bytes of a member, of a sorted set in one block. */
+	uint64_t zset_packed_count, zset_packed_member;
+	uint64_t hash_entries_max; /* hash-max-listpack-entries */
+	uint64_t hash_value_max;   /* hash-max-listpack-value */
+	int64_t stream_bytes, stream_entries; /* of a block; 0: no limit */
 };
 
 struct journal;
@@ -65,10 +89,19 @@ struct shard {
 	uint64_t changes;         /* every change of a key; "dirty" in Redis */
 	uint64_t memory_max;      /* this shard's part of maxmemory; 0: no limit */
 	enum eviction_policy policy;
+	struct collection_settings collections;
+	uint32_t waited_keys;     /* that somebody waits for: storage/keyspace/waits.h */
+	bool keys_ready;          /* some of them came: waits_serve() is due at the end of the command */
 	uint32_t keyspace_of_db[16]; /* what SELECT n names here; changed on all shards behind a gate */
 	/* Called after each change of a key, expiry and eviction included; NULL: nobody. */
 	void (*changed)(struct shard *shard, const struct key *key);
 	void *changed_arg;
+	/* The same, for those who keep what they have read; NULL: nobody does. `by_itself`: it has expired. */
+	void (*tracked)(struct shard *shard, const struct key *key, bool by_itself);
+	/* Called when something happens to a key by itself; NULL: nobody. Not while recovering. The key may be gone
+	 * after the call. */
+	void (*happened)(struct shard *shard, const struct key *key, enum key_event event);
+	uint32_t event_classes; /* of events that commands tell: query/commands/notify.h; 0: nobody listens */
 };
 
 /* A shard without keys. With a core it frees and expires in the background there;
@@ -108,7 +141,7 @@ struct object *keyspace_expire(struct shard *shard, const struct key *key, struc
 void keyspace_move(struct shard *shard, const struct key *from, const struct key *to);
 void keyspace_copy(struct shard *shard, const struct key *from, const struct key *to);
 
-/* The value of an object that stays good while lent, even past delete and replace. */
+/* An object stays while lent, even past delete and replace: a string's value as it was, a collection's may change. */
 void object_lend(struct shard *shard, struct object *object);
 void object_return(struct shard *shard, struct object *object); /* once for each loan */
 
@@ -116,6 +149,7 @@ void object_return(struct shard *shard, struct object *object); /* once for each
 
 uint64_t keyspace_count(struct shard *shard, uint32_t keyspace);
 uint64_t keyspace_count_expiring(struct shard *shard, uint32_t keyspace);
+uint64_t keyspace_count_due(struct shard *shard, uint32_t keyspace); /* keys with elements that expire */
 uint64_t keyspace_average_ttl_ms(struct shard *shard, uint32_t keyspace); /* estimate */
 
 /* Shows objects of one partition from `position` on (0 at first), about `want` of them,
@@ -155,6 +189,9 @@ uint64_t shard_memory(const struct shard *shard); /* bytes, all that maxmemory c
  * due now. `next_ns` (monotonic) is when to come again otherwise. A shard with a core does so
  * by itself, with a task and a timer. */
 bool shard_background(struct shard *shard, uint64_t budget_ns, uint64_t *next_ns);
+
+/* memory_max or the policy is another: what is too much goes in the background. */
+void shard_limits_changed(struct shard *shard);
 
 /* While shard->recovering is set nothing expires, whatever the time is, nothing happens in the
  * background and nothing is noted in the journal: replay puts back what was, and the time only marks when

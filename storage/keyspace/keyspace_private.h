@@ -12,6 +12,7 @@ struct keyspace {
 	bool dropped;
 	uint64_t count;
 	uint64_t expiring;
+	uint64_t due;           /* keys with elements that expire */
 	__int128 expiry_sum_ms; /* of all keys that expire: the average is exact */
 	struct link link;       /* when dropped: waits to be freed */
 	struct dict dicts[PARTITIONS];
@@ -45,6 +46,7 @@ struct loans {
 };
 
 struct watches;
+struct waits;
 
 struct keyspace_tables {
 	struct shard *shard;
@@ -58,11 +60,13 @@ struct keyspace_tables {
 	struct expiry_wheel wheel;
 	struct loans loans;
 	struct watches *watches; /* NULL: nobody watches */
+	struct waits *waits;     /* NULL: nobody waits */
 	uint64_t random;         /* state of the shard's own generator */
 	struct link dropped;     /* keyspaces to free */
 	uint32_t drop_partition; /* where freeing the first of them goes on: partition, */
 	uint64_t drop_at;        /* position */
 	struct link blocks;      /* huge values to free */
+	struct link trees;       /* large collections to free */
 	/* Where eviction goes on: */
 	uint32_t evict_keyspace;
 	uint32_t evict_partition;
@@ -92,6 +96,9 @@ void table_give(struct shard *shard, void *block, size_t size);
 /* Every change of a key passes here: what it is now, or NULL. What it was before is freed later. */
 void shard_key_changed(struct shard *shard, const struct key *key, const struct object *object);
 
+/* Shows every entry of every table. */
+void keyspace_each_entry(struct shard *shard, void (*show)(void *arg, uint64_t entry), void *arg);
+
 /* The object of a key, an expired one too, and its place; NULL if there is none. */
 struct object *place_peek(struct shard *shard, const struct key *key, struct place *out);
 
@@ -107,8 +114,22 @@ void place_put(struct shard *shard, const struct key *key, const struct place *p
 void keyspace_put_cold(struct shard *shard, const struct key *key, enum object_type type, int64_t expires_ms,
                        const struct cold_pointer *pointer);
 
-/* Deletes an object that is in a table, by no command's doing; says that the key changed. */
-void keyspace_forget(struct shard *shard, struct keyspace *keyspace, struct object *object);
+/* Deletes an object that is in a table, by no command's doing; says that the key changed, and why. */
+void keyspace_forget(struct shard *shard, struct keyspace *keyspace, struct object *object, enum key_event why);
+
+/* It has changed when the elements of a key's value expire; or they are looked at later. */
+void keyspace_due_changed(struct shard *shard, const struct key *key);
+void keyspace_due_later(struct shard *shard, const struct key *key, int64_t at_ms);
+
+/* The key of an object that is in a table. */
+struct key key_from(struct shard *shard, const struct keyspace *keyspace, const struct object *object);
+
+/* Says what happened to a key by itself. */
+static inline void shard_key_happened(struct shard *shard, const struct key *key, enum key_event event)
+{
+	if (unlikely(shard->happened != NULL) && !shard->recovering)
+		shard->happened(shard, key, event);
+}
 
 /* Is there room in the log to say that keys went by themselves? If not, they wait. */
 bool shard_may_forget(const struct shard *shard);
@@ -156,6 +177,12 @@ void background_wake_at(struct shard *shard, int64_t at_ms); /* there will be */
 bool loans_orphan(struct loans *loans, struct object *object);
 
 void watches_mark(struct shard *shard, const struct key *key);
+
+/* ---- waits.c ------------------------------------------------------------------------ */
+
+/* Somebody waits for keys: maybe for this one, which is now `object`, or gone (NULL). */
+void waits_mark(struct shard *shard, const struct key *key, const struct object *object);
+void waits_free(struct shard *shard); /* asserts that nobody waits */
 
 /* Evicts one key; false if the policy allows none. */
 bool evict_one(struct shard *shard);

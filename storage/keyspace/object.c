@@ -3,12 +3,17 @@
 #include "storage/keyspace/keyspace_private.h"
 #include "storage/tier/tier.h"
 
-static const struct object_kind *const object_kinds[] = {
+static const struct object_kind *const object_kinds[OBJECT_TYPES] = {
         [OBJECT_STRING] = &string_kind,
+        [OBJECT_LIST] = &list_kind,
+        [OBJECT_SET] = &set_kind,
+        [OBJECT_ZSET] = &zset_kind,
+        [OBJECT_HASH] = &hash_kind,
+        [OBJECT_STREAM] = &stream_kind,
 };
-static_assert(array_len(object_kinds) == OBJECT_TYPES, "one row for each type");
-
 static const struct object_kind *kind_of(const struct object *object) { return object_kinds[object->type]; }
+
+const struct object_kind *object_kind(unsigned type) { return type < OBJECT_TYPES ? object_kinds[type] : NULL; }
 
 /* ---- memory ------------------------------------------------------------------------- */
 
@@ -97,6 +102,18 @@ bool object_pointer(const struct object *object, struct cold_pointer *out)
 	if (likely(object_form(object) != FORM_COLD && !object->backed))
 		return false;
 	memcpy(out, object_pointer_at(object), sizeof(*out));
+	return out->size > 0;
+}
+
+bool object_unback(struct shard *shard, struct object *object)
+{
+	static const struct cold_pointer none;
+	struct cold_pointer pointer;
+	assert(object_form(object) != FORM_COLD);
+	if (likely(!object_pointer(object, &pointer)))
+		return false;
+	pointer_drop(shard, object);
+	memcpy(object_pointer_at(object), &none, sizeof(none));
 	return true;
 }
 
@@ -126,12 +143,13 @@ struct object *object_reshape(struct shard *shard, const struct object *object, 
 	unsigned shape = shape_for(object_form(object), name, expires_ms != EXPIRES_NEVER);
 	struct cold_pointer pointer;
 	bool points = object_pointer(object, &pointer), is_cold = object_form(object) == FORM_COLD;
+	bool is_backed = keep && points && !is_cold;
 	assert(keep || !is_cold);
 	struct object *fresh = object_make(shard, object->type, shape, name, object->inline_len,
-	                                   keep && object->backed ? sizeof(pointer) : 0, expires_ms);
-	fresh->edited = object->edited;
+	                                   is_backed ? sizeof(pointer) : 0, expires_ms);
+	fresh->encoding = object->encoding;
 	fresh->access = object->access;
-	fresh->backed = keep && object->backed;
+	fresh->backed = is_backed;
 	/* The fixed part ends where the key begins. */
 	copy(object_fixed(fresh), object_fixed(object), (size_t)(key_of(object).ptr - (uint8_t *)object_fixed(object)));
 	copy(object_inline(fresh), object_inline(object), object->inline_len);
@@ -216,7 +234,7 @@ struct slice object_pack_kept(const struct object *object, struct buf *out)
 bool packed_pointer(struct slice packed, struct cold_pointer *out)
 {
 	if (packed.len != PACKED_POINTER_SIZE || !(packed.ptr[0] & PACKED_POINTER) ||
-	    (packed.ptr[0] & ~PACKED_POINTER) >= OBJECT_TYPES)
+	    !object_kind(packed.ptr[0] & ~PACKED_POINTER))
 		return false;
 	struct cold_pointer pointer = {0};
 	memcpy(&pointer, packed.ptr + 1, PACKED_POINTER_SIZE - 1);
@@ -234,9 +252,10 @@ enum err object_unpack(struct shard *shard, const struct key *key, struct slice 
 		                  &pointer);
 		return OK;
 	}
-	if (packed.len == 0 || packed.ptr[0] >= OBJECT_TYPES)
+	if (packed.len == 0 || !object_kind(packed.ptr[0]))
 		return ERR_SYNTAX;
-	return object_kinds[packed.ptr[0]]->unpack(shard, key, slice_sub(packed, 1, packed.len), expires_ms);
+	enum object_type type = packed.ptr[0];
+	return object_kinds[type]->unpack(shard, key, type, slice_sub(packed, 1, packed.len), expires_ms);
 }
 
 /* ---- access ------------------------------------------------------------------------- */

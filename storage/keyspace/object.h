@@ -5,8 +5,8 @@
  *           types behind a pointer.
  * Owner     The shard. A pointer to an object is good until the next change on its shard.
  * Loans     A value may be sent to a client straight from the object: object_lend()
- *           counts it. A lent value is replaced, never changed; it is freed when the
- *           last loan has come back (see keyspace.h).
+ *           counts it. A lent string is replaced, never changed; a lent object is freed when
+ *           the last loan has come back (see keyspace.h, cold.h).
  * Units     Times are milliseconds since 1970.
  */
 #pragma once
@@ -21,8 +21,14 @@ struct object;
 struct shard;
 struct key;
 
+/* These numbers are on disk. */
 enum object_type {
 	OBJECT_STRING,
+	OBJECT_LIST,
+	OBJECT_SET,
+	OBJECT_ZSET,
+	OBJECT_HASH,
+	OBJECT_STREAM,
 	OBJECT_TYPES
 };
 
@@ -64,6 +70,14 @@ struct slice object_pack_parts(const struct object *object, struct buf *out);
 size_t object_packed_short(const struct object *object);
 void object_pack_short(const struct object *object, uint8_t *to);
 enum err object_unpack(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms) must_check;
+
+/* A value too large to be packed at once: packed piece by piece, in the state in which it is now, whatever changes
+ * meanwhile. On the shard's core. NULL: it is not so large, object_pack_parts() says it. */
+struct object_stream;
+struct object_stream *object_stream_new(struct shard *shard, const struct object *object) must_check;
+size_t object_stream_length(const struct object_stream *stream); /* bytes that are left */
+size_t object_stream_read(struct object_stream *stream, uint8_t *to, size_t room);
+void object_stream_free(struct shard *shard, struct object_stream *stream); /* NULL is fine */
 
 /* ---- strings -------------------------------------------------------------------- */
 

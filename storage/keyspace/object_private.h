@@ -11,13 +11,14 @@
 
 #include "storage/keyspace/cold.h"
 #include "storage/keyspace/keyspace.h"
+#include "storage/keyspace/value.h"
 
 #include <string.h>
 
 enum object_form {
 	FORM_INLINE,  /* the value follows the key */
 	FORM_INTEGER, /* int64_t */
-	FORM_BLOCK,   /* struct block */
+	FORM_BLOCK,   /* struct block, or struct body of a collection */
 	FORM_COLD,    /* struct cold_pointer in place of the value */
 	FORMS
 };
@@ -28,12 +29,12 @@ enum { OBJECT_INLINE_MAX = 2048, KEY_SHORT_MAX = 254, KEY_LONG = 255 };
 struct object {
 	uint16_t shape : 4; /* enum object_form, SHAPE_* */
 	uint16_t inline_len : 12;
-	uint8_t type : 4;   /* enum object_type */
-	uint8_t edited : 1; /* changed in place once: Redis then calls it "raw" */
-	uint8_t lent : 1;   /* counted in the shard's loans */
-	uint8_t backed : 1; /* the value, and behind all else a pointer to its copy */
-	uint8_t key_len;    /* KEY_LONG: see the 8 bytes */
-	uint32_t access;    /* see access_private.h */
+	uint8_t type : 4;     /* enum object_type */
+	uint8_t encoding : 2; /* the type's own: see string.c, collection_private.h */
+	uint8_t lent : 1;     /* counted in the shard's loans */
+	uint8_t backed : 1;   /* the value, and behind all else a pointer to its copy, or room for it */
+	uint8_t key_len;      /* KEY_LONG: see the 8 bytes */
+	uint32_t access;      /* see access_private.h */
 };
 static_assert(sizeof(struct object) == 8, "the header");
 static_assert(sizeof(struct cold_pointer) == 24, "as large as a block");
@@ -44,21 +45,33 @@ struct block {
 	size_t cap; /* as slab_take() was asked */
 };
 
+struct collection_kind;
+
 /* One row for each type: what the rest of the room cannot know about a value. */
 struct object_kind {
 	const char *name;
 	const char *(*encoding)(const struct object *object);
-	size_t (*memory)(const struct object *object);            /* besides the object's own block */
-	void (*free)(struct shard *shard, struct object *object); /* what hangs from the object */
+	size_t (*memory)(const struct object *object);                      /* besides the object's own block */
+	void (*free)(struct shard *shard, struct object *object);           /* what hangs from the object */
 	struct slice (*pack)(const struct object *object, struct buf *out); /* but for the type: object_pack_parts() */
 	/* How long a value is that may leave memory; 0: it may not. */
 	size_t (*chillable)(const struct object *object);
-	enum err (*unpack)(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms);
+	enum err (*unpack)(struct shard *shard, const struct key *key, enum object_type type, struct slice packed,
+	                   int64_t expires_ms);
 	/* What takes the place of a cold object, backed: object_new_backed(); NULL: malformed. */
 	struct object *(*warm)(struct shard *shard, const struct object *cold, struct slice packed);
+	const struct collection_kind *collection; /* NULL: a string */
 };
 
 extern const struct object_kind string_kind;
+extern const struct object_kind list_kind;
+extern const struct object_kind set_kind;
+extern const struct object_kind zset_kind;
+extern const struct object_kind hash_kind;
+extern const struct object_kind stream_kind;
+
+/* NULL: no such type. */
+const struct object_kind *object_kind(unsigned type);
 
 static inline enum object_form object_form(const struct object *object) { return object->shape & 3; }
 
@@ -114,15 +127,26 @@ static inline int64_t expiry_of(const struct object *object)
 	return object->shape & SHAPE_EXPIRES ? *object_expiry(object) : EXPIRES_NEVER;
 }
 
+/* When the first element of the value expires, as fields of hashes may; EXPIRES_NEVER: none does. Have all expired? Then
+ * there is no such key. */
+int64_t elements_due_ms(const struct object *object);
+bool elements_are_over(const struct object *object, int64_t now_ms);
+
+static inline int64_t object_due_ms(const struct object *object)
+{
+	return unlikely(object->type == OBJECT_HASH) ? elements_due_ms(object) : EXPIRES_NEVER;
+}
+
+static inline bool object_is_over(const struct object *object, int64_t now_ms)
+{
+	return unlikely(object->type == OBJECT_HASH) && elements_are_over(object, now_ms);
+}
+
 static inline bool object_expired(const struct object *object, int64_t now_ms)
 {
 	int64_t expires_ms = expiry_of(object);
-	return expires_ms != EXPIRES_NEVER && expires_ms <= now_ms;
+	return (expires_ms != EXPIRES_NEVER && expires_ms <= now_ms) || object_is_over(object, now_ms);
 }
-
-/* Memory of values, counted. */
-void *value_take(struct shard *shard, size_t size) __attribute__((malloc, returns_nonnull));
-void value_give(struct shard *shard, void *block, size_t size);
 
 /* A new object, in no table, with key and header set; the value is the caller's to fill. */
 struct object *object_new(struct shard *shard, enum object_type type, unsigned shape, struct slice name,
@@ -138,6 +162,9 @@ struct object *object_new_cold(struct shard *shard, enum object_type type, struc
  * hangs from both: object_free_shell() one of them. A pointer stays only if `keep`. */
 struct object *object_reshape(struct shard *shard, const struct object *object, struct slice name, int64_t expires_ms,
                               bool keep);
+/* The value is about to change where it is: the pointer to its copy goes. False: there was none. */
+bool object_unback(struct shard *shard, struct object *object);
+
 /* Another pointer for a cold or backed one. */
 void object_repoint(struct shard *shard, struct object *object, const struct cold_pointer *pointer);
 

@@ -44,12 +44,21 @@ struct shard *shard_new(struct core *core, uint64_t hash_seed)
 	                        .hash_seed = hash_seed,
 	                        .slab = slab_new(backing_for(core)),
 	                        .tables = tables,
-	                        .locks = locks_new()};
+	                        .locks = locks_new(),
+	                        .collections = {.list_leaf = -2,
+	                                        .set_integers_max = 512,
+	                                        .hash_entries_max = 512,
+	                                        .hash_value_max = 64,
+	                                        .zset_packed_count = 128,
+	                                        .zset_packed_member = 64,
+	                                        .stream_bytes = 4096,
+	                                        .stream_entries = 100}};
 	for (uint32_t db = 0; db < sizeof(shard->keyspace_of_db) / sizeof(shard->keyspace_of_db[0]); db++)
 		shard->keyspace_of_db[db] = db; /* until a SWAPDB or FLUSHDB */
 	wheel_init(&tables->wheel);
 	list_init(&tables->dropped);
 	list_init(&tables->blocks);
+	list_init(&tables->trees);
 	tables->random = hash_seed;
 	background_init(shard);
 	slab_tell_empty(shard->slab, region_empty, shard);
@@ -67,6 +76,7 @@ void shard_free(struct shard *shard)
 	background_fini(shard);
 	assert(tables->loans.n == 0);
 	assert(!tables->watches);
+	waits_free(shard);
 	memory_free(tables->loans.table);
 	memory_free(tables->keyspaces);
 	memory_free(tables);
@@ -160,6 +170,7 @@ static void keyspace_verify(struct shard *shard, struct keyspace *keyspace, stru
 		dict_verify(shard, &keyspace->dicts[partition], &total);
 	assert(keyspace->count == total.count);
 	assert(keyspace->expiring == total.expiring);
+	assert(keyspace->due == total.due);
 	assert(keyspace->expiry_sum_ms == total.expiry_sum_ms);
 	all->segments_due += total.segments_due;
 }

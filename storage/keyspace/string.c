@@ -10,6 +10,9 @@ enum {
 	EMBSTR_MAX = 44,       /* Redis' border between "embstr" and "raw" */
 };
 
+/* Whether it was changed in place once: Redis then calls it "raw". */
+enum { AS_GIVEN, EDITED };
+
 static struct block *string_block(const struct object *object) { return object_fixed(object); }
 
 struct slice string_value(const struct object *object, char scratch[STRING_SCRATCH])
@@ -63,7 +66,7 @@ static struct object *string_shell(struct shard *shard, struct object *old, enum
 	if (!fits_in_place(old, shape, shape_key_at(shape) + name.len + inline_len))
 		return object_new(shard, OBJECT_STRING, shape, name, inline_len, expires_ms);
 	old->inline_len = (uint16_t)(inline_len & 0xfff);
-	old->edited = 0;
+	old->encoding = AS_GIVEN;
 	if (shape & SHAPE_EXPIRES)
 		*object_expiry(old) = expires_ms;
 	return old;
@@ -119,7 +122,7 @@ struct object *string_put_bytes(struct shard *shard, const struct key *key, stru
 	} else if (value.len) {
 		memcpy(object_inline(object), value.ptr, value.len);
 	}
-	object->edited = edited;
+	object->encoding = edited ? EDITED : AS_GIVEN;
 	place_put(shard, key, &place, old, before_ms, object);
 	return object;
 }
@@ -218,7 +221,7 @@ uint8_t *string_edit(struct shard *shard, const struct key *key, size_t size)
 		len = size;
 	if (!old || !edit_in_place(shard, old, len))
 		object = edit_anew(shard, old, key->name, len);
-	object->edited = 1;
+	object->encoding = EDITED;
 	place_put(shard, key, &place, old, expiry_of(object), object);
 	if (unlikely(was_backed) && shard->journal && !shard->recovering)
 		journal_note_whole(shard->journal);
@@ -231,7 +234,7 @@ static const char *encoding(const struct object *object)
 {
 	if (object_form(object) == FORM_INTEGER)
 		return "int";
-	return !object->edited && string_length(object) <= EMBSTR_MAX ? "embstr" : "raw";
+	return object->encoding == AS_GIVEN && string_length(object) <= EMBSTR_MAX ? "embstr" : "raw";
 }
 
 static size_t memory(const struct object *object)
@@ -259,7 +262,7 @@ static struct slice pack(const struct object *object, struct buf *out)
 		buf_byte(out, PACKED_INTEGER);
 		return slice_of(object_fixed(object), sizeof(int64_t));
 	}
-	buf_byte(out, object->edited ? PACKED_EDITED : PACKED_BYTES);
+	buf_byte(out, object->encoding == EDITED ? PACKED_EDITED : PACKED_BYTES);
 	return string_value(object, NULL);
 }
 
@@ -274,7 +277,7 @@ void object_pack_short(const struct object *object, uint8_t *to)
 {
 	to[0] = OBJECT_STRING;
 	if (object_form(object) == FORM_INLINE) {
-		to[1] = object->edited ? PACKED_EDITED : PACKED_BYTES;
+		to[1] = object->encoding == EDITED ? PACKED_EDITED : PACKED_BYTES;
 		copy_short(to + 2, object_inline(object), object->inline_len);
 	} else {
 		to[1] = PACKED_INTEGER;
@@ -282,7 +285,8 @@ void object_pack_short(const struct object *object, uint8_t *to)
 	}
 }
 
-static enum err unpack(struct shard *shard, const struct key *key, struct slice packed, int64_t expires_ms)
+static enum err unpack(struct shard *shard, const struct key *key, enum object_type type, struct slice packed,
+                       int64_t expires_ms)
 {
 	if (packed.len == 0 || packed.ptr[0] >= PACKED_FORMS)
 		return ERR_SYNTAX;
@@ -314,7 +318,7 @@ static struct object *warm(struct shard *shard, const struct object *cold, struc
 	if (form == FORM_BLOCK)
 		block_for(shard, NULL, object, value.len);
 	memcpy(form == FORM_BLOCK ? string_block(object)->ptr : object_inline(object), value.ptr, value.len);
-	object->edited = packed.ptr[0] == PACKED_EDITED;
+	object->encoding = packed.ptr[0] == PACKED_EDITED ? EDITED : AS_GIVEN;
 	object->access = cold->access;
 	return object;
 }

@@ -95,6 +95,15 @@ bool lock_take(struct locks *locks, struct lock_waiter *waiter)
 	return false;
 }
 
+bool lock_try(struct locks *locks, uint64_t fingerprint)
+{
+	struct lock **place = lock_place(locks, fingerprint);
+	if (locks->gated || *place)
+		return false;
+	lock_hold(locks, place, fingerprint);
+	return true;
+}
+
 /* Lets in those who line up at the entry, until the next gate or the end of the line. */
 static void serve_entry(struct shard *shard, struct locks *locks)
 {
@@ -137,6 +146,56 @@ void gate_release(struct shard *shard, struct locks *locks)
 	locks->gated = false;
 	locks->users--;
 	serve_entry(shard, locks);
+}
+
+/* ---- turning away ------------------------------------------------------------------- */
+
+/* Moves those who can be refused out of a queue; their number. */
+static uint32_t take_out(struct link *queue, bool gates_only, struct link *out)
+{
+	uint32_t n = 0;
+	list_each (link, queue) {
+		struct lock_waiter *waiter = container_of(link, struct lock_waiter, link);
+		if (!waiter->refused || (gates_only && waiter->kind != LOCK_GATE))
+			continue;
+		list_remove(link);
+		list_push_back(out, link);
+		n++;
+	}
+	return n;
+}
+
+/* They are in no queue any more, so whatever they do now is theirs to do. */
+static void refuse_all(struct shard *shard, struct link *refused, const char *why)
+{
+	for (struct link *link; (link = list_pop_front(refused));) {
+		struct lock_waiter *waiter = container_of(link, struct lock_waiter, link);
+		waiter->refused(shard, waiter, why);
+	}
+}
+
+void lock_turn_away(struct shard *shard, struct locks *locks, uint64_t fingerprint, const char *why)
+{
+	struct lock *lock = *lock_place(locks, fingerprint);
+	struct link refused;
+	list_init(&refused);
+	locks->users -= take_out(&locks->entry, true, &refused);
+	bool any_gate = !list_empty(&refused);
+	if (lock)
+		(void)take_out(&lock->waiters, false, &refused);
+	refuse_all(shard, &refused, why);
+	if (any_gate)
+		serve_entry(shard, locks);
+}
+
+void gate_turn_away(struct shard *shard, struct locks *locks, const char *why)
+{
+	struct link refused;
+	list_init(&refused);
+	if (!locks->gated)
+		return;
+	locks->users -= take_out(&locks->entry, false, &refused);
+	refuse_all(shard, &refused, why);
 }
 
 bool lock_is_held(const struct locks *locks, uint64_t fingerprint)

@@ -32,6 +32,8 @@ struct lock_waiter {
 	bool inside; /* its owner already holds locks here: it does not queue for the gate */
 	/* The turn has come: the key is free (PASS) or held for this waiter. */
 	void (*run)(struct shard *shard, struct lock_waiter *waiter);
+	/* It has been turned away, and waits no more. NULL: it cannot be. */
+	void (*refused)(struct shard *shard, struct lock_waiter *waiter, const char *why);
 };
 
 struct locks *locks_new(void);
@@ -46,6 +48,9 @@ static inline bool locks_at_rest(const struct locks *locks)
 /* True: granted at once (PASS: run it now). False: queued; `run` is called later. */
 bool lock_take(struct locks *locks, struct lock_waiter *waiter);
 
+/* Holds the key if it is free and nobody has the gate; never queues. For whoever is inside, out of order. */
+bool lock_try(struct locks *locks, uint64_t fingerprint);
+
 /* Is this fingerprint held, or everything, or does somebody line up for that? */
 bool lock_is_held(const struct locks *locks, uint64_t fingerprint);
 bool locks_gated(const struct locks *locks);
@@ -59,3 +64,7 @@ uint64_t locks_oldest(const struct locks *locks); /* looks at all that are held 
 /* Give back; run those whose turn has come. */
 void lock_release(struct shard *shard, struct locks *locks, uint64_t fingerprint);
 void gate_release(struct shard *shard, struct locks *locks);
+
+/* Who holds this key, or the gate, will be long: refuses those who wait for it, or for the gate because of it. */
+void lock_turn_away(struct shard *shard, struct locks *locks, uint64_t fingerprint, const char *why);
+void gate_turn_away(struct shard *shard, struct locks *locks, const char *why);

@@ -1,13 +1,15 @@
 /* One shard's log.
  *
- *   log_append() --> open frame --full--> queue --one at a time--> in flight --> durable --> waiters run
- *                         \-------- when a write is due -------/        \--> written --sync--/
+ *   log_append() --> batch that fills --full--> queue --one at a time--> in flight --> durable --> waiters run
+ *                           \------- when a write is due ------/             \--> written --sync--/
  *
  * All decisions are made in step(), which runs at the end of each turn: so everything that a turn
- * appended leaves together. Either one write or one sync is in flight. A frame asks for durability
+ * appended leaves together. Either one write or one sync is in flight. A write asks for durability
  * itself (the right-hand way) if somebody waits and nothing before it is without; otherwise it is only written
  * and a sync of the file makes all of it durable at once. A segment begins when everything
  * before it is durable, so it can be only the last segment that has a torn tail.
+ *
+ * Frames get their checksums when they are shut, one by one; a write of several finds that work done.
  */
 #include "storage/log/log.h"
 
@@ -16,6 +18,7 @@
 #include "engine/io/io.h"
 #include "engine/log/log.h"
 #include "engine/memory/memory.h"
+#include "storage/log/batch_private.h"
 #include "storage/log/frame_private.h"
 #include "storage/log/reader.h"
 #include "storage/log/segment_private.h"
@@ -36,21 +39,8 @@ enum {
 	SYNC_NS = 1000 * 1000 * 1000,
 	IDLE_NS = 10 * 1000 * 1000,
 	FRAGMENT_MIN = 64,         /* of a body: less is not worth a record */
-	FRAMES_KEPT = 4,           /* empty ones, for the next */
 	LINE = 64,                 /* of a cache */
 	ROOM_LAST = 2 * LOG_BLOCK, /* for a closing frame, and the outcome of a transaction */
-};
-
-/* A frame in memory. In front of its bytes there is room for the heads of a segment that it begins. */
-struct frame {
-	struct link link;
-	uint8_t *bytes;
-	uint32_t used, limit;
-	uint32_t n_records; /* once it is shut */
-	uint16_t flags;
-	uint64_t at; /* in its segment; SEGMENT_FRAMES_AT: it begins one */
-	uint64_t first_lsn;
-	uint64_t durable_lsn; /* as its header says, once it is written */
 };
 
 /* Whether those who were just answered ask again, so that the next write is theirs too. */
@@ -70,12 +60,13 @@ struct segment {
 struct log {
 	struct core *core;
 	uint32_t id, seed;
-	struct frame *open;
+	struct log_batch *filling; /* the last: more frames come behind what it has */
+	struct frame *open;        /* the last of it, if more records come into that */
 	uint64_t next_lsn;
 
 	enum log_mode mode;
-	struct link queue; /* of full frames */
-	uint64_t next_at;  /* where the frame after these begins */
+	struct link queue; /* of full batches */
+	uint64_t next_at;  /* where the next frame begins */
 	uint64_t written_lsn, durable_lsn;
 	uint64_t attested_lsn; /* of which the last written frame says that it is durable */
 	uint64_t backlog;      /* bytes in frames that are shut */
@@ -85,7 +76,7 @@ struct log {
 	struct io_op op;
 	bool writing, syncing; /* one of them at most */
 	bool flight_durable;
-	struct frame *flight;
+	struct log_batch *flight;
 	uint64_t issued_ns;
 	bool unsynced; /* something is written that no sync has followed */
 	struct hold hold;
@@ -103,14 +94,13 @@ struct log {
 	struct segment_pool pool;
 	struct log_room_giver *giver;
 	enum log_kept room_kept;
-	bool asked_for_room;
+	enum { ASKED_NOTHING, ASKED_PART, ASKED_ALL } asked_for_room;
 	struct segment *segments; /* in use, oldest first */
 	uint32_t n_segments, segments_room;
 	uint64_t forget_lsn;
 	struct link holds;
 
-	struct link kept; /* frames for the next use */
-	uint32_t n_kept;
+	struct log_batch_stock stock;
 	struct log_counters counters;
 
 	bool closing, abandoned;
@@ -120,47 +110,47 @@ struct log {
 
 /* ---- frames in memory ---------------------------------------------------------------------- */
 
-static struct frame *frame_new(struct log *log)
-{
-	struct link *kept = list_pop_front(&log->kept);
-	if (kept) {
-		log->n_kept--;
-		return container_of(kept, struct frame, link);
-	}
-	struct frame *frame = memory_zalloc(sizeof(*frame));
-	frame->bytes = (uint8_t *)memory_aligned(LOG_BLOCK, SEGMENT_FRAMES_AT + FRAME_MAX) + SEGMENT_FRAMES_AT;
-	return frame;
-}
-
-static void frame_free(struct frame *frame)
-{
-	if (!frame)
-		return;
-	memory_free(frame->bytes - SEGMENT_FRAMES_AT);
-	memory_free(frame);
-}
-
-static void frame_done(struct log *log, struct frame *frame)
-{
-	if (log->n_kept == FRAMES_KEPT) {
-		frame_free(frame);
-		return;
-	}
-	list_push_front(&log->kept, &frame->link); /* the next one is this, which the caches know */
-	log->n_kept++;
-}
-
 static struct frame *open_frame(struct log *log)
 {
-	struct frame *frame = log->open = frame_new(log);
 	uint64_t size = log->pool.segment_size;
-	frame->at = log->next_at < size ? log->next_at : SEGMENT_FRAMES_AT;
+	if (!log->filling)
+		log->filling = log_batch_take(&log->stock);
+	struct frame *frame = log->open =
+	        log_batch_add(log->filling, log->next_at < size ? log->next_at : SEGMENT_FRAMES_AT);
 	frame->limit = size - frame->at < FRAME_MAX ? (uint32_t)(size - frame->at) : FRAME_MAX;
 	frame->used = sizeof(struct frame_header);
-	frame->n_records = 0;
-	frame->flags = 0;
 	frame->first_lsn = log->next_lsn;
 	return frame;
+}
+
+/* What a frame that begins a segment is the first to have; its head says the same. */
+static void begin_segment(struct log *log, struct log_batch *batch)
+{
+	batch->generation = ++log->generation;
+	batch->chain = log->chain;
+}
+
+static void seal(struct log *log, struct frame *frame)
+{
+	struct frame_header header = {.used = frame->used,
+	                              .generation = log->generation,
+	                              .epoch = log->epoch,
+	                              .first_lsn = frame->first_lsn,
+	                              .durable_lsn = log->durable_lsn,
+	                              .n_records = frame->n_records,
+	                              .chain = log->chain,
+	                              .log = log->id,
+	                              .flags = frame->flags,
+	                              .at = frame_at(frame->at)};
+	frame->durable_lsn = log->durable_lsn;
+	log->chain = frame_seal_new(frame->bytes, &header, log->seed);
+}
+
+/* No frame comes behind those that it has. */
+static void shut_batch(struct log *log)
+{
+	struct log_batch *batch = take(log->filling);
+	list_push_back(&log->queue, &batch->link);
 }
 
 /* Nothing more comes into the open frame; where the next begins is known now. */
@@ -170,7 +160,11 @@ static void shut_frame(struct log *log)
 	frame->n_records = (uint32_t)(log->next_lsn - frame->first_lsn);
 	log->backlog += frame->used - sizeof(struct frame_header);
 	log->next_at = frame->at + frame_length(frame->used);
-	list_push_back(&log->queue, &frame->link);
+	if (frame->at == SEGMENT_FRAMES_AT)
+		begin_segment(log, log->filling);
+	seal(log, frame);
+	if (log->filling->n == BATCH_FRAMES || log->next_at >= log->pool.segment_size)
+		shut_batch(log);
 }
 
 /* ---- appending ------------------------------------------------------------------------------- */
@@ -439,47 +433,48 @@ enum log_room log_room(const struct log *log)
 	uint64_t bytes = room_bytes(log), needed = log_backlog(log);
 	if (bytes > needed + RESERVE * log->pool.segment_size && !is_tight(log))
 		return LOG_ROOM_YES;
-	if (bytes > needed + FRAME_MAX || can_get_files(log))
+	/* Of files that are yet to come one is counted on: there may not be more. */
+	if (bytes > needed + FRAME_MAX || (can_get_files(log) && bytes + log->pool.segment_size > needed))
 		return LOG_ROOM_LOW;
 	return bytes > needed + ROOM_LAST ? LOG_ROOM_NONE : LOG_ROOM_NOTHING;
 }
 
 void log_set_kept(struct log *log, enum log_kept kept)
 {
-	bool comes = kept != log->room_kept && kept != LOG_KEPT_SHORT;
+	bool comes = kept == LOG_KEPT_GIVEN || (kept != log->room_kept && kept != LOG_KEPT_SHORT);
 	log->room_kept = kept;
 	log->pool.thrifty = is_tight(log);
-	log->asked_for_room = kept == LOG_KEPT_GIVEN;
+	log->asked_for_room = kept == LOG_KEPT_GIVEN ? ASKED_PART : ASKED_NOTHING;
 	if (comes && (log->pool.error || log->pool.running))
 		segment_pool_try_again(&log->pool);
 }
 
 bool log_makes_files(const struct log *log) { return log->pool.running && !log->pool.error; }
 
-/* The disk is full, and little is left: what is kept for that day is needed now. */
+/* The disk is full, and little is left: what is kept for that day is needed now. All of it, also what is there for
+ * images, only for what was taken already: an image waits for that. */
 static void ask_for_room(struct log *log)
 {
-	if (log->asked_for_room || log->room_kept == LOG_KEPT_NOTHING ||
-	    room_bytes(log) > log_backlog(log) + log->pool.segment_size)
+	uint64_t bytes = room_bytes(log), needed = log_backlog(log);
+	if (log->room_kept == LOG_KEPT_NOTHING || bytes > needed + log->pool.segment_size)
 		return;
-	log->asked_for_room = true;
-	log->giver->ask(log->core, log->giver);
+	bool all = needed > bytes;
+	if (log->asked_for_room >= (all ? ASKED_ALL : ASKED_PART))
+		return;
+	log->asked_for_room = all ? ASKED_ALL : ASKED_PART;
+	log->giver->ask(log->core, log->giver, all);
 }
 
 const struct log_counters *log_counters(const struct log *log) { return &log->counters; }
 
 /* ---- failure and the end -------------------------------------------------------------------------- */
 
-static void free_frames(struct link *list)
-{
-	for (struct link *link; (link = list_pop_front(list));)
-		frame_free(container_of(link, struct frame, link));
-}
-
 static void drop_frames(struct log *log)
 {
-	free_frames(&log->queue);
-	frame_free(take(log->open));
+	for (struct link *link; (link = list_pop_front(&log->queue));)
+		log_batch_free(container_of(link, struct log_batch, link));
+	log_batch_free(take(log->filling));
+	log->open = NULL;
 	log->backlog = 0;
 }
 
@@ -491,7 +486,7 @@ static void log_free(struct log *log)
 	timer_stop(timers, &log->sync);
 	timer_stop(timers, &log->idle);
 	drop_frames(log);
-	free_frames(&log->kept);
+	log_batch_stock_fini(&log->stock);
 	segment_pool_fini(&log->pool);
 	memory_free(log->segments);
 	memory_free(log);
@@ -523,8 +518,8 @@ static void fail(struct log *log, const char *what, int64_t result)
 	log->counters.last_error = log->failed;
 	segment_path(log->pool.directory, log->pool.active->number, path, sizeof(path));
 	log_warning("log %u has stopped: %s %s at %llu failed: %s. What is durable goes up to LSN %llu", log->id, what,
-	            path, (unsigned long long)(log->flight ? log->flight->at : log->next_at), strerror(log->failed),
-	            (unsigned long long)log->durable_lsn);
+	            path, (unsigned long long)(log->flight ? log_batch_at(log->flight) : log->next_at),
+	            strerror(log->failed), (unsigned long long)log->durable_lsn);
 	drop_frames(log);
 	log->pool.wanted = false;
 	run_waiters(log);
@@ -548,19 +543,19 @@ void log_stop(struct log *log)
 static void on_written(struct io_op *op);
 static void on_synced(struct io_op *op);
 
-/* The next frame to be written, which may still be open. */
-static struct frame *next_frame(const struct log *log)
+/* What is written next; frames may still come to it. */
+static struct log_batch *next_batch(const struct log *log)
 {
-	return list_empty(&log->queue) ? log->open : container_of(log->queue.next, struct frame, link);
+	return list_empty(&log->queue) ? log->filling : container_of(log->queue.next, struct log_batch, link);
 }
 
 static bool is_urgent(const struct log *log) { return log->mode == LOG_ALWAYS || log->closing || log->waiters.n > 0; }
 
 /* Is there a place for it? Takes the next segment's file if it begins one. */
-static bool find_place(struct log *log, const struct frame *frame)
+static bool find_place(struct log *log, const struct log_batch *batch)
 {
-	uint64_t end = frame->at + frame_length(frame->used);
-	if (frame->at > SEGMENT_FRAMES_AT) {
+	uint64_t end = log_batch_end(batch);
+	if (log_batch_at(batch) > SEGMENT_FRAMES_AT) {
 		log->pool.hungry = end > log->pool.active->filled;
 		return !log->pool.hungry;
 	}
@@ -569,75 +564,69 @@ static bool find_place(struct log *log, const struct frame *frame)
 		return false;
 	add_segment(log, (struct segment){.number = log->pool.active->number,
 	                                  .size = log->pool.segment_size,
-	                                  .first_lsn = frame->first_lsn,
+	                                  .first_lsn = batch->frames[0].first_lsn,
 	                                  .own = true});
 	reclaim(log);
+	log->asked_for_room = ASKED_NOTHING;
 	if (log->giver)
 		log->giver->grew(log->core, log->giver);
 	return true;
 }
 
 /* Both copies of the head, in front of the first frame: they leave in one write. */
-static void put_head(struct log *log, struct frame *frame)
+static void put_head(struct log *log, const struct log_batch *batch)
 {
 	struct segment_head head = {.format = LOG_FORMAT,
 	                            .log = log->id,
 	                            .number = log->pool.active->number,
-	                            .generation = log->generation,
+	                            .generation = batch->generation,
 	                            .place = log->place,
 	                            .epoch = log->epoch,
-	                            .first_lsn = frame->first_lsn,
+	                            .first_lsn = batch->frames[0].first_lsn,
 	                            .size = log->pool.segment_size,
-	                            .chain = log->chain};
+	                            .chain = batch->chain};
 	memcpy(head.directory, log->directory_id, sizeof(head.directory));
-	uint8_t *to = frame->bytes - SEGMENT_FRAMES_AT;
+	uint8_t *to = batch->bytes - SEGMENT_FRAMES_AT;
 	segment_head_write(&head, to);
 	memcpy(to + LOG_BLOCK, to, LOG_BLOCK);
 	log->place++;
 }
 
-static void seal(struct log *log, struct frame *frame)
+/* Bytes of a write: the heads of the segment that it begins, if it does, and its frames. */
+static uint32_t write_ahead(const struct log_batch *batch)
 {
-	struct frame_header header = {.used = frame->used,
-	                              .generation = log->generation,
-	                              .epoch = log->epoch,
-	                              .first_lsn = frame->first_lsn,
-	                              .durable_lsn = log->durable_lsn,
-	                              .n_records = frame->n_records,
-	                              .chain = log->chain,
-	                              .log = log->id,
-	                              .flags = frame->flags,
-	                              .at = frame_at(frame->at)};
-	frame->durable_lsn = log->durable_lsn;
-	log->chain = frame_seal_new(frame->bytes, &header, log->seed);
+	return log_batch_at(batch) == SEGMENT_FRAMES_AT ? SEGMENT_FRAMES_AT : 0;
 }
 
-static void write_frame(struct log *log)
+static uint32_t write_size(const struct log_batch *batch)
 {
-	struct frame *frame = next_frame(log);
-	if (!find_place(log, frame))
+	return write_ahead(batch) + (uint32_t)(log_batch_end(batch) - log_batch_at(batch));
+}
+
+static void write_batch(struct log *log)
+{
+	struct log_batch *batch = next_batch(log);
+	if (!find_place(log, batch))
 		return;
-	if (frame == log->open)
+	if (log->open && batch == log->filling)
 		shut_frame(log);
-	list_remove(&frame->link);
-	bool begins = frame->at == SEGMENT_FRAMES_AT;
-	if (begins) {
-		log->generation++;
-		put_head(log, frame);
-	}
-	seal(log, frame);
-	uint32_t ahead = begins ? SEGMENT_FRAMES_AT : 0, size = ahead + frame_length(frame->used);
-	log->flight = frame;
+	if (batch == log->filling)
+		shut_batch(log);
+	list_remove(&batch->link);
+	uint32_t ahead = write_ahead(batch), size = write_size(batch);
+	if (ahead > 0)
+		put_head(log, batch);
+	log->flight = batch;
 	log->writing = true;
-	log->flight_durable = (is_urgent(log) || frame->flags & FRAME_CLOSING) && !log->unsynced;
+	log->flight_durable = (is_urgent(log) || batch->frames[0].flags & FRAME_CLOSING) && !log->unsynced;
 	log->issued_ns = io_now_ns(log->core->io);
 	log->op.done = on_written;
 	log->gathered = false;
 	log->idle_due = false;
-	log->counters.frames++;
+	log->counters.frames += batch->n;
 	log->counters.written_bytes += size;
-	io_file_write(log->core->io, &log->op, log->pool.active->fd, frame->bytes - ahead, size, frame->at - ahead,
-	              log->flight_durable ? IO_WRITE_DURABLE : 0);
+	io_file_write(log->core->io, &log->op, log->pool.active->fd, batch->bytes - ahead, size,
+	              log_batch_at(batch) - ahead, log->flight_durable ? IO_WRITE_DURABLE : 0);
 }
 
 static void note_time(struct log *log)
@@ -679,6 +668,11 @@ static void hold_end(struct hold *hold, bool in_vain)
 	hold->skipped = hold->skip;
 }
 
+static bool has_full_frame(const struct log *log)
+{
+	return !list_empty(&log->queue) || (log->filling && log->filling->n > 1);
+}
+
 static bool holds_back(struct log *log)
 {
 	struct hold *hold = &log->hold;
@@ -687,8 +681,8 @@ static bool holds_back(struct log *log)
 	uint64_t past_ns = io_now_ns(log->core->io) - hold->from_ns, look_ns = hold->usual_ns / HOLD_LOOK_SHARE;
 	uint32_t came = log->waiters.n > hold->asked ? log->waiters.n - hold->asked : 0;
 	bool pays = came * (hold->usual_ns + past_ns) >= log->waiters.n * past_ns;
-	bool over = past_ns >= hold->usual_ns / HOLD_SHARE || came >= hold->answered || !list_empty(&log->queue) ||
-	            log->closing;
+	bool over =
+	        past_ns >= hold->usual_ns / HOLD_SHARE || came >= hold->answered || has_full_frame(log) || log->closing;
 	if (over || (past_ns >= look_ns && !pays)) {
 		hold_end(hold, !pays);
 		return false;
@@ -700,23 +694,23 @@ static bool holds_back(struct log *log)
 static void on_written(struct io_op *op)
 {
 	struct log *log = container_of(op, struct log, op);
-	struct frame *frame = log->flight;
-	uint32_t ahead = frame->at == SEGMENT_FRAMES_AT ? SEGMENT_FRAMES_AT : 0;
+	struct log_batch *batch = log->flight;
+	const struct frame *last = log_batch_last(batch);
 	log->writing = false;
 	note_time(log);
-	if (op->result != ahead + frame_length(frame->used)) {
+	if (op->result != write_size(batch)) {
 		fail(log, "writing", op->result);
 	} else {
-		log->written_lsn = frame->first_lsn + frame->n_records - 1;
-		log->attested_lsn = frame->durable_lsn;
-		log->backlog -= log->failed ? 0 : frame->used - sizeof(struct frame_header);
+		log->written_lsn = last->first_lsn + last->n_records - 1;
+		log->attested_lsn = last->durable_lsn;
+		log->backlog -= log->failed ? 0 : log_batch_used(batch);
 		if (log->flight_durable)
 			log->durable_lsn = log->written_lsn;
 		else
 			log->unsynced = true;
 	}
 	log->flight = NULL;
-	frame_done(log, frame);
+	log_batch_give(&log->stock, batch);
 	if (!freed(log))
 		hold_begin(log, run_waiters(log));
 }
@@ -751,10 +745,10 @@ static bool write_is_due(const struct log *log) { return !list_empty(&log->queue
 /* Of what is written and not durable. */
 static bool sync_is_due(const struct log *log)
 {
-	const struct frame *next = next_frame(log);
+	const struct log_batch *next = next_batch(log);
 	if (log->sync_due || !next)
 		return log->sync_due || is_urgent(log);
-	if (next->at == SEGMENT_FRAMES_AT && write_is_due(log))
+	if (log_batch_at(next) == SEGMENT_FRAMES_AT && write_is_due(log))
 		return true;
 	bool awaited = log->waiters.n > 0 && waiters_first(&log->waiters)->lsn <= log->written_lsn;
 	return awaited || log->mode == LOG_ALWAYS || log->closing;
@@ -783,7 +777,7 @@ static void start_timer(struct log *log, struct timer *timer, uint64_t from_ns, 
 static void arm_timers(struct log *log)
 {
 	uint64_t now_ns = log->core->now_ns;
-	if (log->open && !log->gathered)
+	if (log->filling && !log->gathered)
 		start_timer(log, &log->gather, now_ns, GATHER_NS);
 	if (log->unsynced && log->mode == LOG_EVERYSEC)
 		start_timer(log, &log->sync, now_ns, SYNC_NS);
@@ -797,13 +791,13 @@ static void step(struct log *log)
 		return;
 	if (log->unsynced && sync_is_due(log)) {
 		sync_file(log);
-	} else if (next_frame(log)) {
+	} else if (next_batch(log)) {
 		if (write_is_due(log) && !holds_back(log))
-			write_frame(log);
+			write_batch(log);
 	} else if (lacks_closing(log) && (log->idle_due || log->closing)) {
 		open_frame(log)->flags = FRAME_CLOSING;
 		shut_frame(log);
-		write_frame(log);
+		write_batch(log);
 	}
 	if (!log->writing && !log->syncing)
 		arm_timers(log);
@@ -829,8 +823,8 @@ static bool is_settled(const struct log *log)
 {
 	if (log->writing || log->syncing)
 		return false;
-	bool done = !next_frame(log) && !log->unsynced && !lacks_closing(log);
-	return done || log->failed || (next_frame(log) && log->pool.error);
+	bool done = !next_batch(log) && !log->unsynced && !lacks_closing(log);
+	return done || log->failed || (next_batch(log) && log->pool.error);
 }
 
 static void at_turn_end(struct core *core, struct turn_end *hook)
@@ -871,7 +865,7 @@ static struct log *log_new(struct core *core, const struct log_start *start)
 	memcpy(log->directory_id, start->directory_id, sizeof(log->directory_id));
 	list_init(&log->queue);
 	list_init(&log->holds);
-	list_init(&log->kept);
+	log_batch_stock_init(&log->stock);
 	segment_pool_init(&log->pool, core, start->directory, start->segment_size, start->next_number,
 	                  start->number_step, start->spare);
 	log->pool.stopped = pool_stopped;
@@ -968,11 +962,11 @@ uint64_t log_close(struct log *log)
 {
 	log->closing = log->pool.closing = true;
 	wait_until_settled(log);
-	while (!log->failed && next_frame(log) && make_room(log)) {
+	while (!log->failed && next_batch(log) && make_room(log)) {
 		segment_pool_try_again(&log->pool);
 		wait_until_settled(log);
 	}
-	if (!log->failed && next_frame(log)) {
+	if (!log->failed && next_batch(log)) {
 		log->failed = log->pool.error;
 		log_warning("log %u is closed without what comes after LSN %llu: %s", log->id,
 		            (unsigned long long)log->durable_lsn, strerror(log->failed));

@@ -1,6 +1,6 @@
 /* log.h -- a shard's log: everything that must outlive the process passes here.
  *
- * What      Records are packed into frames in memory as they come; a frame is one direct write. As
+ * What      Records are packed into frames in memory as they come; one or a few are one direct write. As
  *           soon as none is in flight the next goes out, with all that gathered meanwhile: the
  *           group commit. A position is (log id, LSN); LSNs count records, fragments each, from 1.
  * Owner     One core. Everything but log_open() and log_close() runs to completion.
@@ -32,10 +32,10 @@ struct segment_list;
 
 /* Who keeps room on the disk for the day when it is full. */
 struct log_room_giver {
-	/* Fiber code of any core: gives what is kept. False: it was given already. */
+	/* Fiber code of any core: gives all that is kept, for a start. False: it was given already. */
 	bool (*give)(struct core *core, struct log_room_giver *giver);
-	/* The same, begun and not waited for; log_set_kept() tells then. */
-	void (*ask)(struct core *core, struct log_room_giver *giver);
+	/* Gives the part of the logs, or all of it: begun and not waited for; log_set_kept() tells then. */
+	void (*ask)(struct core *core, struct log_room_giver *giver, bool all);
 	/* A log of this core has begun a segment: time to look whether enough is kept. */
 	void (*grew)(struct core *core, struct log_room_giver *giver);
 };
@@ -56,7 +56,7 @@ struct log_start {
 	struct segment_list *spare;    /* files that nobody needs any more, to be removed; taken over. NULL: none */
 	uint64_t next_number; /* of a new file: counts on in steps of `number_step`, so that cores never meet */
 	uint64_t number_step;
-	uint64_t next_generation; /* greater than that of any file there is */
+	uint64_t next_generation;     /* greater than that of any file there is */
 	struct log_room_giver *giver; /* NULL: nobody keeps room, and a disk without any is an error */
 };
 
@@ -101,7 +101,7 @@ enum log_kept {
 	LOG_KEPT_NOTHING, /* nobody keeps any */
 	LOG_KEPT_ALL,
 	LOG_KEPT_SHORT, /* less than there should be: nothing may grow, and no more files are made than must be */
-	LOG_KEPT_GIVEN, /* the same, and what there was is free now */
+	LOG_KEPT_GIVEN, /* the same, and what there was for logs is free now */
 };
 void log_set_kept(struct log *log, enum log_kept kept);
 bool log_makes_files(const struct log *log); /* just now, for a full disk or before */
@@ -151,7 +151,7 @@ uint64_t log_epoch(const struct log *log);
 /* What INFO and the metrics tell. */
 struct log_counters {
 	uint64_t records, bytes;        /* appended */
-	uint64_t frames, written_bytes; /* writes */
+	uint64_t frames, written_bytes; /* given to the device */
 	uint64_t waits;                 /* of log_wait() that had to */
 	uint64_t segments_made, segments_reused;
 	uint64_t write_ns, write_ns_max; /* from issue to completion */

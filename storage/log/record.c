@@ -16,19 +16,10 @@ const char *record_kind_name(unsigned kind)
 
 /* ---- taking bodies apart ------------------------------------------------------------- */
 
-static bool take_bytes(struct slice *rest, void *out, size_t n)
-{
-	if (rest->len < n)
-		return false;
-	memcpy(out, rest->ptr, n);
-	*rest = slice_sub(*rest, n, rest->len);
-	return true;
-}
-
 static bool take_slice(struct slice *rest, struct slice *out)
 {
 	uint32_t n;
-	if (!take_bytes(rest, &n, sizeof(n)) || rest->len < n)
+	if (!slice_take(rest, &n, sizeof(n)) || rest->len < n)
 		return false;
 	*out = slice_sub(*rest, 0, n);
 	*rest = slice_sub(*rest, n, rest->len);
@@ -37,14 +28,14 @@ static bool take_slice(struct slice *rest, struct slice *out)
 
 static bool take_tx(struct slice *rest, struct tx_id *out)
 {
-	return take_bytes(rest, &out->log, sizeof(out->log)) && take_bytes(rest, &out->epoch, sizeof(out->epoch)) &&
-	       take_bytes(rest, &out->number, sizeof(out->number));
+	return slice_take(rest, &out->log, sizeof(out->log)) && slice_take(rest, &out->epoch, sizeof(out->epoch)) &&
+	       slice_take(rest, &out->number, sizeof(out->number));
 }
 
 static bool parse_patch(struct slice rest, struct record_body *out)
 {
-	if (!take_bytes(&rest, &out->offset, sizeof(out->offset)) ||
-	    !take_bytes(&rest, &out->whole_length, sizeof(out->whole_length)) || !take_slice(&rest, &out->key))
+	if (!slice_take(&rest, &out->offset, sizeof(out->offset)) ||
+	    !slice_take(&rest, &out->whole_length, sizeof(out->whole_length)) || !take_slice(&rest, &out->key))
 		return false;
 	out->value = rest;
 	return out->offset <= out->whole_length && rest.len <= out->whole_length - out->offset;
@@ -53,7 +44,7 @@ static bool parse_patch(struct slice rest, struct record_body *out)
 static bool parse_outcome(struct slice rest, struct record_body *out)
 {
 	uint8_t committed;
-	if (!take_tx(&rest, &out->tx) || !take_bytes(&rest, &committed, sizeof(committed)))
+	if (!take_tx(&rest, &out->tx) || !slice_take(&rest, &committed, sizeof(committed)))
 		return false;
 	out->committed = committed == 1;
 	return committed <= 1 && rest.len == 0;
@@ -63,18 +54,24 @@ static bool parse(uint8_t kind, struct slice rest, struct record_body *out)
 {
 	switch (kind) {
 	case RECORD_KEY_PUT:
-		if (!take_bytes(&rest, &out->expires_ms, sizeof(out->expires_ms)) || !take_slice(&rest, &out->key))
+		if (!slice_take(&rest, &out->expires_ms, sizeof(out->expires_ms)) || !take_slice(&rest, &out->key))
 			return false;
 		out->value = rest;
 		return true;
 	case RECORD_KEY_EXPIRE:
-		if (!take_bytes(&rest, &out->expires_ms, sizeof(out->expires_ms)))
+		if (!slice_take(&rest, &out->expires_ms, sizeof(out->expires_ms)))
 			return false;
 		out->key = rest;
 		return true;
 	case RECORD_KEY_DELETE:
 	case RECORD_SYSTEM_DELETE:
 		out->key = rest;
+		return true;
+	case RECORD_KEY_EDIT:
+		if (!slice_take(&rest, &out->type, sizeof(out->type)) ||
+		    !slice_take(&rest, &out->version, sizeof(out->version)) || !take_slice(&rest, &out->key))
+			return false;
+		out->value = rest;
 		return true;
 	case RECORD_KEY_PATCH:
 		return parse_patch(rest, out);

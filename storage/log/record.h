@@ -8,6 +8,8 @@
  *   KEY_EXPIRE     expires_ms 8 (-1: never) | key
  *   KEY_PATCH      offset 8 | length of the whole value 8 | key length 4 | key | bytes: a string, these bytes at
  *                  the offset, zeros in what is new besides
+ *   KEY_EDIT       type 1 | version 4 | key length 4 | key | edits, as the type has them: a collection, in its next
+ *                  version
  *   SYSTEM_PUT     name length 4 | name | value: a row of the system partition
  *   SYSTEM_DELETE  name
  *   TX_PREPARE     struct tx_id: the records of its group behind it take effect with the outcome
@@ -54,6 +56,8 @@ struct record_body {
 	int64_t expires_ms;
 	struct slice key, value; /* or name and value of a system row */
 	uint64_t offset, whole_length;
+	uint32_t version; /* of a collection, that the edits make */
+	uint8_t type;
 	struct tx_id tx;
 	bool committed;
 };

@@ -455,8 +455,7 @@ bool round_begin(struct core *core, struct store *store)
 	return true;
 }
 
-/* Segments of logs that no partition needs any more. */
-static void remove_old_logs(struct core *core, struct store *store)
+void remove_old_logs(struct core *core, struct store *store)
 {
 	char path[PATH_ROOM];
 	for (uint32_t i = 0; i < store->survey.n_logs; i++) {
@@ -620,10 +619,13 @@ static bool wants_images(const struct store_core *own)
 	return (log_grew || wants_cold_space(own)) && own->core->now_ns >= told(own->store->round.wait_until_ns);
 }
 
-/* Images let go of the log that fills the disk. */
+/* Images let go of the log that fills the disk, but for the segment that is written: sooner where not even deletions
+ * are taken. */
 static bool wants_room(const struct store_core *own)
 {
-	return log_room(own->log) != LOG_ROOM_YES && told(own->log_bytes) > 2 * own->store->options.segment_size &&
+	enum log_room room = log_room(own->log);
+	uint64_t segments = room >= LOG_ROOM_NONE ? 1 : 2;
+	return room != LOG_ROOM_YES && told(own->log_bytes) > segments * own->store->options.segment_size &&
 	       own->core->now_ns >= told(own->store->round.again_ns);
 }
 
@@ -690,6 +692,17 @@ struct early_images {
 	bool has[PARTITIONS_ALL];
 };
 
+/* On a disk without room once more, with what is kept for that, given by this core or by another. */
+static int write_one_early(struct image_part *part, uint16_t partition, uint64_t number, struct image_made *made)
+{
+	int result = write_one(part, partition, number, made);
+	if (result != -ENOSPC || part->had_reserve)
+		return result;
+	part->had_reserve = true;
+	(void)reserve_give(part->core, part->store);
+	return write_one(part, partition, number, made);
+}
+
 static void write_early(struct core *core, void *arg)
 {
 	struct early_images *early = arg;
@@ -699,7 +712,7 @@ static void write_early(struct core *core, void *arg)
 		struct image_made made;
 		if (load_owner(core, p) != core->id)
 			continue;
-		early->errors[core->id] = write_one(part, p, early->number, &made);
+		early->errors[core->id] = write_one_early(part, p, early->number, &made);
 		early->has[p] = made.number != 0;
 	}
 	memory_free(part);
@@ -714,8 +727,7 @@ int images_before_logs(struct core *core, struct store *store, struct manifest *
 	int error = 0;
 	for (uint16_t i = 0; i < store->n_cores && !error; i++)
 		error = early->errors[i];
-	manifest->next_image = store->next_image;
-	for (uint32_t p = 0; p < PARTITIONS_ALL; p++) {
+	for (uint32_t p = 0; p < PARTITIONS_ALL && !error; p++) {
 		manifest->partitions[p].image = early->has[p] ? early->number : 0;
 		manifest->partitions[p].n_ranges = 0;
 	}

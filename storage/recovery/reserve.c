@@ -1,10 +1,11 @@
 /* Room that is kept for the day when the disk is full: a file `reserve` that nobody writes to.
  *
- *   kept --a start, an image or what frees room finds none: the file goes--> given --there is room again--> kept
+ *   kept --what frees room finds none: the part of the logs goes--> short
+ *        --a start or an image finds none: the file goes----------> given --there is room again--> kept
  *
- * It has room for files of each log and for what new images would take more than those that they replace:
- * so images can always be written, and let go of the logs that fill the disk. As long as it is short of that, nothing
- * may grow. Core 0 owns it.
+ * It has room for files of each log and for what new images would take more than those that they replace. That part
+ * no log gets while the server runs: so images can always be written, and let go of the logs that fill the disk. As
+ * long as it is short of all that, nothing may grow. Core 0 owns it.
  */
 #include "engine/core/fiber.h"
 #include "engine/core/file.h"
@@ -31,9 +32,15 @@ static void path_of(const struct store *store, char out[PATH_ROOM])
 	snprintf(out, PATH_ROOM, "%s/reserve", store->directory);
 }
 
+/* The part that logs may have. */
+static uint64_t logs_part(const struct store *store)
+{
+	return store->n_cores * LOG_FILES * store->options.segment_size;
+}
+
 static uint64_t least_bytes(const struct store *store)
 {
-	return (store->n_cores * LOG_FILES + SPARE_FILES) * store->options.segment_size;
+	return logs_part(store) + SPARE_FILES * store->options.segment_size;
 }
 
 static uint64_t wanted_bytes(const struct store *store)
@@ -65,14 +72,17 @@ static void say_change(const struct store *store, enum log_kept before, enum log
 		        store->directory, ((reserve->wanted - reserve->bytes) >> 20) + 1);
 }
 
-static void tell_cores(struct core *core, struct store *store)
+static uint64_t images_part(const struct store *store) { return store->reserve.wanted - logs_part(store); }
+
+/* If something was given, in any case: it may be the rest of what was. */
+static void tell_cores(struct core *core, struct store *store, bool given)
 {
 	struct reserve *reserve = &store->reserve;
 	enum log_kept before = reserve->kept;
-	enum log_kept now = reserve->bytes >= reserve->wanted ? LOG_KEPT_ALL
-	                    : reserve->bytes > 0              ? LOG_KEPT_SHORT
-	                                                      : LOG_KEPT_GIVEN;
-	if (now == before)
+	enum log_kept now = reserve->bytes >= reserve->wanted     ? LOG_KEPT_ALL
+	                    : reserve->bytes > images_part(store) ? LOG_KEPT_SHORT
+	                                                          : LOG_KEPT_GIVEN;
+	if (now == before && !given)
 		return;
 	tell(reserve->kept, now);
 	say_change(store, before, now);
@@ -93,10 +103,10 @@ static int remove_file(struct core *core, struct store *store)
 }
 
 /* `mark`: of the directory, before the file was made. */
-static int reserve_open_file(struct core *core, struct store *store, int fd, uint64_t mark)
+static int reserve_open_file(struct core *core, struct store *store, int fd, uint64_t wanted, uint64_t mark)
 {
 	struct reserve *reserve = &store->reserve;
-	int result = file_reserve(core, fd, reserve->wanted);
+	int result = file_reserve(core, fd, wanted);
 	int64_t size = file_size(core, fd);
 	reserve->bytes = size > 0 ? (uint64_t)size : 0;
 	if (result == 0)
@@ -104,8 +114,8 @@ static int reserve_open_file(struct core *core, struct store *store, int fd, uin
 	return result == 0 ? dir_sync(core, store->directory, mark) : result;
 }
 
-/* As large as it should be, or as the disk lets it. */
-static int grow_file(struct core *core, struct store *store)
+/* As large as is wanted, or as the disk lets it. */
+static int grow_file(struct core *core, struct store *store, uint64_t wanted)
 {
 	char path[PATH_ROOM];
 	uint64_t mark = dir_mark(core);
@@ -113,7 +123,7 @@ static int grow_file(struct core *core, struct store *store)
 	int fd = file_open(core, path, IO_OPEN_WRITE | IO_OPEN_CREATE, 0600);
 	if (fd < 0)
 		return fd;
-	int result = reserve_open_file(core, store, fd, mark);
+	int result = reserve_open_file(core, store, fd, wanted, mark);
 	file_close(core, fd);
 	return result;
 }
@@ -125,7 +135,7 @@ static void resize(struct core *core, struct store *store)
 	struct reserve *reserve = &store->reserve;
 	int result = is_much_too_large(reserve) ? remove_file(core, store) : 0;
 	if (result == 0)
-		result = grow_file(core, store);
+		result = grow_file(core, store, reserve->wanted);
 	if (result < 0 && result != -ENOSPC && result != -EDQUOT && result != reserve->error)
 		log_warning("no room can be kept in %s/reserve: %s", store->directory, strerror(-result));
 	reserve->error = result;
@@ -133,7 +143,7 @@ static void resize(struct core *core, struct store *store)
 	 * to wait for. */
 	if (result < 0 && result != -ENOSPC && result != -EDQUOT)
 		reserve->bytes = reserve->wanted;
-	tell_cores(core, store);
+	tell_cores(core, store, false);
 }
 
 static void begin_work(struct core *core, struct store *store)
@@ -155,18 +165,26 @@ static void end_work(struct core *core, struct store *store)
 
 struct giving {
 	struct store *store;
+	bool spares_images; /* only what is not theirs */
 	bool given;
 };
+
+static bool give_all_but(struct core *core, struct store *store, uint64_t kept)
+{
+	if (store->reserve.bytes <= kept || remove_file(core, store) < 0)
+		return false;
+	if (kept > 0)
+		(void)grow_file(core, store, kept);
+	return true;
+}
 
 static void give_here(struct core *core, void *arg)
 {
 	struct giving *giving = arg;
 	struct store *store = giving->store;
 	begin_work(core, store);
-	giving->given = store->reserve.bytes > 0;
-	if (giving->given && remove_file(core, store) < 0)
-		giving->given = false;
-	tell_cores(core, store);
+	giving->given = give_all_but(core, store, giving->spares_images ? images_part(store) : 0);
+	tell_cores(core, store, giving->given);
 	end_work(core, store);
 }
 
@@ -207,18 +225,27 @@ static void grew(struct core *core, struct log_room_giver *giver)
 	core_post(core, 0, &(struct message){.run = tend_asked, .args[0].ptr = store});
 }
 
-static void give_unasked(void *arg)
+static void give_part(void *arg)
+{
+	struct giving giving = {.store = arg, .spares_images = true};
+	give_here(core_current(), &giving);
+}
+
+static void give_rest(void *arg)
 {
 	struct giving giving = {.store = arg};
 	give_here(core_current(), &giving);
 }
 
-static void asked(struct core *core, struct message *message) { fiber_start(core, give_unasked, message->args[0].ptr); }
+static void asked(struct core *core, struct message *message)
+{
+	fiber_start(core, message->args[1].word ? give_rest : give_part, message->args[0].ptr);
+}
 
-static void ask(struct core *core, struct log_room_giver *giver)
+static void ask(struct core *core, struct log_room_giver *giver, bool all)
 {
 	struct store *store = container_of(giver, struct store, reserve.giver);
-	core_post(core, 0, &(struct message){.run = asked, .args[0].ptr = store});
+	core_post(core, 0, &(struct message){.run = asked, .args[0].ptr = store, .args[1].word = all});
 }
 
 /* ---- keeping ----------------------------------------------------------------------------------- */
@@ -236,12 +263,21 @@ static void remove_spare(struct core *core, struct store *store)
 	segment_list_free(&store->survey.spare);
 }
 
+/* What a start may write besides: the end of each log there is goes to a file of its own. */
+static uint64_t ends_bytes(const struct store *store)
+{
+	uint64_t n = 0;
+	for (uint32_t i = 0; i < store->survey.n_logs; i++)
+		n += store->survey.logs[i].segments.n > 0;
+	return n * store->options.segment_size;
+}
+
 void reserve_open(struct core *core, struct store *store)
 {
 	struct reserve *reserve = &store->reserve;
 	reserve->giver = (struct log_room_giver){.give = give, .ask = ask, .grew = grew};
-	reserve->wanted = least_bytes(store);
-	int result = grow_file(core, store);
+	reserve->wanted = least_bytes(store) + ends_bytes(store);
+	int result = grow_file(core, store, reserve->wanted);
 	if (result == -ENOSPC || result == -EDQUOT)
 		remove_spare(core, store);
 	resize(core, store);
@@ -266,5 +302,5 @@ void reserve_tend(struct core *core, struct store *store)
 	if (reserve->bytes < reserve->wanted || is_much_too_large(reserve))
 		fiber_start(core, tend, store);
 	else
-		tell_cores(core, store);
+		tell_cores(core, store, false);
 }

@@ -279,29 +279,34 @@ static void add_era(struct core *core, struct manifest *manifest)
 	manifest->n_cores = core->n_cores;
 }
 
-static bool has_segments(const struct store *store, uint32_t log)
-{
-	for (uint32_t i = 0; i < store->survey.n_logs; i++)
-		if (store->survey.logs[i].log.id == log)
-			return store->survey.logs[i].segments.n > 0;
-	return false;
-}
-
-/* Logs that had no record when they were named have some by now. */
-static void note_begun(const struct store *store, struct manifest *manifest)
-{
-	for (uint32_t p = 0; p < PARTITIONS_ALL; p++)
-		for (uint32_t i = 0; i < manifest->partitions[p].n_ranges; i++) {
-			struct manifest_range *range = &manifest->partitions[p].ranges[i];
-			if (range->from_lsn == 0 && has_segments(store, range->log))
-				range->from_lsn = 1;
-		}
-}
-
 static uint64_t first_generation(const struct store *store)
 {
 	uint64_t seen = store->survey.next_generation, reserved = store->manifest->next_generation;
 	return seen > reserved ? seen : reserved;
+}
+
+static void clean_images(struct core *core, struct store *store)
+{
+	int result = look_at_images(core, store, true);
+	if (result < 0)
+		log_warning("images that are not needed any more cannot be removed from %s: %s", store->directory,
+		            strerror(-result));
+}
+
+static bool has_room(const struct store *store) { return told(store->reserve.kept) <= LOG_KEPT_ALL; }
+
+/* Images instead of logs, where those cannot go on: in the manifest, or on a disk that they fill. There the room that is
+ * left is the images' as long as no log has taken it; if it is not enough, the logs stay. 1: there are images, 0: not. */
+static int images_instead(struct core *core, struct store *store, struct manifest *next)
+{
+	bool must = !goes_on(store) && is_full(next, core->n_cores);
+	if (!must && has_room(store))
+		return 0;
+	int result = images_before_logs(core, store, next);
+	if (result == 0)
+		return 1;
+	clean_images(core, store);
+	return result == -ENOSPC && !must ? 0 : result;
 }
 
 static int next_manifest(struct core *core, struct store *store, struct manifest *next)
@@ -309,16 +314,14 @@ static int next_manifest(struct core *core, struct store *store, struct manifest
 	*next = *store->manifest;
 	next->epoch++;
 	next->next_generation = first_generation(store) + generations_reserved;
+	int result = images_instead(core, store, next);
 	next->next_image = store->next_image;
-	note_begun(store, next);
-	if (goes_on(store))
-		return 0;
-	int result = is_full(next, core->n_cores) ? images_before_logs(core, store, next) : 0;
+	if (result < 0 || (result == 0 && goes_on(store)))
+		return result;
 	(void)manifest_drop_logs(next); /* makes room; the last era stays until there is another */
-	if (result == 0)
-		add_era(core, next);
+	add_era(core, next);
 	(void)manifest_drop_logs(next);
-	return result;
+	return 0;
 }
 
 /* The first is written to both files, so that later ones need no room on a disk that is full. */
@@ -329,19 +332,27 @@ static int store_manifest(struct core *core, const struct store *store, struct m
 	return result == 0 && is_first ? manifest_store(core, store->directory, &store->superblock, next) : result;
 }
 
-static bool switch_manifest(struct core *core, struct store *store, char *why, size_t why_size)
+static bool put_manifest(struct core *core, struct store *store, struct manifest *next, char *why, size_t why_size)
 {
-	struct manifest *next = memory_alloc(sizeof(*next));
-	int result = next_manifest(core, store, next);
-	if (result == 0)
-		result = store_manifest(core, store, next);
+	int result = store_manifest(core, store, next);
 	if (result == 0)
 		*store->manifest = *next;
 	else
 		snprintf(why, why_size, "cannot write to the data directory %s: %s", store->directory,
 		         strerror(-result));
-	memory_free(next);
 	return result == 0;
+}
+
+static bool switch_manifest(struct core *core, struct store *store, char *why, size_t why_size)
+{
+	struct manifest *next = memory_alloc(sizeof(*next));
+	int result = next_manifest(core, store, next);
+	if (result < 0)
+		snprintf(why, why_size, "cannot write to the data directory %s: %s", store->directory,
+		         strerror(-result));
+	bool is_stored = result == 0 && put_manifest(core, store, next, why, why_size);
+	memory_free(next);
+	return is_stored;
 }
 
 /* ---- logs ---------------------------------------------------------------------------------- */
@@ -387,7 +398,7 @@ static int secure_logs(struct core *core, struct store *store, struct log_start 
 	for (uint32_t i = core->id; i < store->survey.n_logs && result == 0; i += store->n_cores) {
 		struct log_files *files = &store->survey.logs[i];
 		struct log_end end = *load_log_end(store->load, i);
-		if (is_of_last_era(store, files))
+		if (is_of_last_era(store, files) || files->segments.n == 0)
 			continue;
 		do {
 			result = log_secure(core, store->directory, &files->segments, &end, start->epoch,
@@ -396,6 +407,14 @@ static int secure_logs(struct core *core, struct store *store, struct log_start 
 		} while (result == -ENOSPC && reserve_give(core, store));
 	}
 	return result;
+}
+
+static bool has_records(const struct store *store, uint32_t log)
+{
+	for (uint32_t i = 0; i < store->survey.n_logs; i++)
+		if (store->survey.logs[i].log.id == log)
+			return load_log_end(store->load, i)->next_lsn > 1;
+	return false;
 }
 
 static void open_log(struct core *core, void *arg)
@@ -426,7 +445,7 @@ static void open_log(struct core *core, void *arg)
 	}
 	own->store = store;
 	own->core = core;
-	own->is_begun = files && files->segments.n > 0;
+	own->is_begun = files && has_records(store, start.id);
 	own->error = secure_logs(core, store, &start);
 	if (own->error == 0)
 		own->log = log_open(core, &start, &own->error);
@@ -446,6 +465,35 @@ static bool open_logs(struct core *core, struct store *store, uint64_t generatio
 		return false;
 	}
 	return true;
+}
+
+/* True: some log that had no record when it was named has some by now, or ends later than was known. */
+static bool note_ends(const struct store *store, struct manifest *manifest)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < store->survey.n_logs; i++)
+		any |= manifest_saw_durable(manifest, store->survey.logs[i].log.id,
+		                            load_log_end(store->load, i)->next_lsn - 1);
+	for (uint32_t p = 0; p < PARTITIONS_ALL; p++)
+		for (uint32_t i = 0; i < manifest->partitions[p].n_ranges; i++) {
+			struct manifest_range *range = &manifest->partitions[p].ranges[i];
+			if (range->from_lsn > 0 || !has_records(store, range->log))
+				continue;
+			range->from_lsn = 1;
+			any = true;
+		}
+	return any;
+}
+
+/* From here on it is a fault if their files are missing. Not before their ends were made sure of: what a process that
+ * was killed has written is read, and a crash may take it back, with the heads. */
+static bool tell_begun_logs(struct core *core, struct store *store, char *why, size_t why_size)
+{
+	struct manifest *next = memory_alloc(sizeof(*next));
+	*next = *store->manifest;
+	bool is_stored = !note_ends(store, next) || put_manifest(core, store, next, why, why_size);
+	memory_free(next);
+	return is_stored;
 }
 
 /* ---- serving begins ------------------------------------------------------------------------ */
@@ -515,20 +563,39 @@ static void drop_load(struct store *store)
 	memory_free(take(store->load));
 }
 
-static void clean_images(struct core *core, struct store *store)
-{
-	int result = look_at_images(core, store, true);
-	if (result < 0)
-		log_warning("images that are not needed any more cannot be removed from %s: %s", store->directory,
-		            strerror(-result));
-}
-
 static bool make_tiers(struct core *core, struct store *store, char *why, size_t why_size)
 {
 	int result = tiers_make(core, store);
 	if (result < 0)
 		snprintf(why, why_size, "%s/tier: cannot be read: %s", store->directory, strerror(-result));
 	return result == 0;
+}
+
+static void close_log(struct store_core *own)
+{
+	look_end(own);
+	journal_free(take(own->journal));
+	bool failed = log_failed(own->log);
+	uint64_t durable_lsn = log_close(take(own->log)); /* of one that has failed: waits for what makes its files */
+	if (!failed)
+		own->closed_lsn = durable_lsn;
+}
+
+/* What waits for a disk without room would wait on: that log is abandoned later. */
+static void give_up_log(struct core *core, void *arg)
+{
+	struct store_core *own = &((struct store *)arg)->cores[core->id];
+	if (own->log && log_durable(own->log) == log_appended(own->log))
+		close_log(own);
+}
+
+/* The logs are open: if this fails they make files in the background, which must come to an end. */
+static bool begin_serving(struct core *core, struct store *store, char *why, size_t why_size)
+{
+	if (tell_begun_logs(core, store, why, why_size) && begin_cores(core, store, why, why_size))
+		return true;
+	crew_run(core, give_up_log, store);
+	return false;
 }
 
 bool store_open(struct core *core, struct store *store, char *why, size_t why_size)
@@ -539,13 +606,19 @@ bool store_open(struct core *core, struct store *store, char *why, size_t why_si
 	tiers_share(core, store);
 	reserve_open(core, store);
 	uint64_t generation = first_generation(store);
-	if (!switch_manifest(core, store, why, why_size) || !open_logs(core, store, generation, why, why_size) ||
-	    !begin_cores(core, store, why, why_size))
+	if (!switch_manifest(core, store, why, why_size))
+		return false;
+	if (!has_room(store)) {
+		remove_old_logs(core, store);
+		clean_images(core, store);
+		reserve_open(core, store);
+	}
+	if (!open_logs(core, store, generation, why, why_size) || !begin_serving(core, store, why, why_size))
 		return false;
 	clean_images(core, store);
 	drop_load(store);
 	tell(store->loading, false);
-	if (told(store->reserve.kept) > LOG_KEPT_ALL)
+	if (!has_room(store))
 		(void)store_image_start(core, store); /* the old logs take the room */
 	return true;
 }
@@ -606,8 +679,29 @@ void store_collect_names(struct store *store, const struct keyspace_names *names
 {
 	uint8_t value[KEYSPACES_SIZE];
 	keyspaces_encode(names, value);
-	rows_put(&store->rows, ROW_KEYSPACES, slice_of(value, sizeof(value)));
-	changes_put_row(changes, ROW_KEYSPACES, slice_of(value, sizeof(value)));
+	store_collect_row(store, ROW_KEYSPACES, slice_of(value, sizeof(value)), changes);
+}
+
+void store_collect_row(struct store *store, struct slice name, struct slice value, struct changes *changes)
+{
+	rows_put(&store->rows, name, value);
+	changes_put_row(changes, name, value);
+}
+
+void store_collect_row_gone(struct store *store, struct slice name, struct changes *changes)
+{
+	rows_delete(&store->rows, name);
+	changes_delete_row(changes, name);
+}
+
+void store_each_row(struct store *store, struct slice prefix,
+                    void (*visit)(void *arg, struct slice name, struct slice value), void *arg)
+{
+	for (uint32_t i = 0; i < store->rows.n; i++) {
+		struct slice name = buf_slice(&store->rows.all[i].name);
+		if (name.len >= prefix.len && slice_equal(slice_sub(name, 0, prefix.len), prefix))
+			visit(arg, name, buf_slice(&store->rows.all[i].value));
+	}
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */
@@ -618,14 +712,8 @@ static void close_core(struct core *core, void *arg)
 	if (own->tier)
 		tier_stop(own->tier);
 	tier_free(take(own->tier));
-	if (!own->log)
-		return;
-	look_end(own);
-	journal_free(take(own->journal));
-	if (log_failed(own->log))
-		log_abandon(take(own->log));
-	else
-		own->closed_lsn = log_close(take(own->log));
+	if (own->log)
+		close_log(own);
 }
 
 /* How far each log goes, for the next start to find: nothing in a log itself says what came last. */
@@ -637,7 +725,8 @@ static void say_ends(struct core *core, struct store *store)
 	*next = *store->manifest;
 	for (uint16_t id = 0; id < store->n_cores; id++)
 		if (store->cores[id].closed_lsn > 0)
-			is_news |= manifest_saw_durable(next, log_of_core(store, id, &files), store->cores[id].closed_lsn);
+			is_news |=
+			        manifest_saw_durable(next, log_of_core(store, id, &files), store->cores[id].closed_lsn);
 	int result = is_news ? manifest_store(core, store->directory, &store->superblock, next) : 0;
 	memory_free(next);
 	if (result < 0)

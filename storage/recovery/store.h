@@ -72,6 +72,14 @@ int store_name_keyspaces(struct core *core, struct store *store, const struct ke
 /* The same as part of a transaction: puts the row into its changes (changes_put_row()). Shard code of core 0, behind
  * the gate. Who puts the row there by other means leaves the store's images without it. */
 void store_collect_names(struct store *store, const struct keyspace_names *names, struct changes *changes);
+
+/* Any row comes, or goes, as part of a transaction: as store_collect_names(). */
+void store_collect_row(struct store *store, struct slice name, struct slice value, struct changes *changes);
+void store_collect_row_gone(struct store *store, struct slice name, struct changes *changes);
+
+/* Shard code of core 0: shows the rows whose names begin so, in the order in which they came. */
+void store_each_row(struct store *store, struct slice prefix,
+                    void (*visit)(void *arg, struct slice name, struct slice value), void *arg);
 const struct keyspace_names *store_keyspace_names(const struct store *store); /* as recovered */
 
 /* For INFO. */

@@ -72,7 +72,7 @@ struct reserve {
 	uint64_t bytes, wanted;
 	bool busy;          /* a fiber works on it, */
 	uint32_t n_workers; /* of so many that want to */
-	int error; /* the last, -errno */
+	int error;          /* the last, -errno */
 	enum log_kept kept; /* others may read it */
 };
 
@@ -119,8 +119,11 @@ void manifest_ask(struct core *core, struct store *store, struct manifest_change
 /* Core 0. False: one runs already. */
 bool round_begin(struct core *core, struct store *store);
 
-/* Fiber code: images of all partitions on their cores before there are logs, and their names in `manifest`; 0 or
- * -errno. */
+/* Fiber code of core 0: removes the segments of logs that no partition needs any more. */
+void remove_old_logs(struct core *core, struct store *store);
+
+/* Fiber code: images of all partitions on their cores before there are logs, and their names in `manifest`; 0, or
+ * -errno and the manifest is as it was. */
 int images_before_logs(struct core *core, struct store *store, struct manifest *manifest);
 
 /* Each core: looks at its log once in a while from now on. */

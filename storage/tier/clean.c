@@ -97,6 +97,19 @@ static bool read_chunk(struct cleaning *c, uint64_t from, size_t size)
 	return n > 0;
 }
 
+/* Between chunks, for others; who waits for room comes first. False: nothing can be written. */
+static bool rest(struct cleaning *c)
+{
+	fiber_sleep(c->tier->core, REST_NS);
+	if (tier_wants_room(c->tier) && !batch_write(c->tier, &c->batch))
+		return false;
+	if (tier_wants_room(c->tier)) {
+		(void)demote_some(c->tier);
+		tier_serve_rooms(c->tier);
+	}
+	return true;
+}
+
 /* A record that begins in one chunk and ends behind it is read again, in a larger one if it must be. */
 static void clean_records(struct cleaning *c)
 {
@@ -114,13 +127,61 @@ static void clean_records(struct cleaning *c)
 			return; /* all that can be read was: the file is shorter than it was */
 		size = used == 0 ? 2 * size : CHUNK;
 		from += used;
-		fiber_sleep(c->tier->core, REST_NS);
-		if (tier_wants_room(c->tier) && !batch_write(c->tier, &c->batch))
+		if (!rest(c))
 			return;
-		if (tier_wants_room(c->tier)) {
-			(void)demote_some(c->tier);
-			tier_serve_rooms(c->tier);
-		}
+	}
+}
+
+/* ---- leaves --------------------------------------------------------------------------- */
+
+/* Leaves do not know their keys, which may have got other names: they are found by where they point, and read one by
+ * one. */
+static bool read_leaf(struct cleaning *c, const struct cold_pointer *pointer, struct key *key, struct slice *packed)
+{
+	struct tier_record record;
+	uint64_t from = pointer->offset / TIER_BLOCK * TIER_BLOCK, end = (uint64_t)pointer->offset + pointer->size;
+	size_t at = (size_t)(pointer->offset - from);
+	if (end > c->file->size ||
+	    !read_chunk(c, from, (size_t)((end + TIER_BLOCK - 1) / TIER_BLOCK * TIER_BLOCK - from)) ||
+	    c->n < at + pointer->size)
+		return false;
+	if (!tier_record_read(c->bytes + at, c->n - at, pointer->file, pointer->offset, &record, &key->name, packed) ||
+	    record.crc != pointer->crc || record.size != pointer->size)
+		return false;
+	key->hash = key_hash(c->tier->shard->hash_seed, key->name);
+	key->keyspace = record.space;
+	key->slot = record.slot;
+	return true;
+}
+
+static void keep_leaf(struct cleaning *c, struct leaf *leaf)
+{
+	struct key key;
+	struct slice packed;
+	struct leaving leaving = {.leaf = leaf_hold(leaf), .from = cold_leaf_pointer(leaf)};
+	leaving.to.length = leaving.from.length;
+	if (leaving.from.lost || !read_leaf(c, &leaving.from, &key, &packed)) {
+		leaf_let_go(c->tier->shard, leaf);
+	} else if (!batch_add(c->tier, &c->batch, &key, S(""), packed, &leaving)) {
+		leaf_let_go(c->tier->shard, leaf);
+		c->failed = true;
+	}
+}
+
+static void clean_leaves(struct cleaning *c)
+{
+	uint64_t kept = 0;
+	struct leaf *leaf;
+	for (uint32_t from = 0; !c->failed && !c->tier->stopping && (leaf = file_leaf_from(c->file, from));) {
+		struct cold_pointer pointer = cold_leaf_pointer(leaf);
+		from = pointer.offset + 1;
+		keep_leaf(c, leaf);
+		kept += pointer.size;
+		if (kept < CHUNK)
+			continue;
+		kept = 0;
+		if (!rest(c))
+			return;
 	}
 }
 
@@ -145,6 +206,7 @@ void clean_file(struct tier *tier, struct tier_file *file)
 	tier->cleaning = file;
 	if (open_file(tier, file)) {
 		clean_records(&c);
+		clean_leaves(&c);
 		if (!c.failed)
 			(void)batch_write(tier, &c.batch);
 	}

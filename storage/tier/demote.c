@@ -1,11 +1,12 @@
-/* Values on their way out: gathered into a batch and lent meanwhile, so that none can change; written; and when
- * the device has them, those whose keys still have them leave memory. */
+/* Values on their way out: gathered into a batch and lent meanwhile, so that no string changes and no object is taken
+ * for another; written; and when the device has them, those that their keys still have leave memory. */
 #include "engine/core/fiber.h"
 #include "engine/core/file.h"
 #include "engine/log/log.h"
 #include "engine/memory/memory.h"
 #include "engine/placement/placement.h"
 #include "storage/journal/journal.h"
+#include "storage/keyspace/waits.h"
 #include "storage/locks/locks.h"
 #include "storage/tier/tier_private.h"
 
@@ -28,12 +29,25 @@ struct key key_of_object(const struct shard *shard, const struct object *object,
 
 /* ---- a batch ---------------------------------------------------------------------------- */
 
+static void leaving_return(struct tier *tier, const struct leaving *leaving)
+{
+	if (leaving->object)
+		object_return(tier->shard, leaving->object);
+	if (leaving->leaf)
+		leaf_let_go(tier->shard, leaving->leaf);
+}
+
+static void batch_drop(struct tier *tier, struct batch *batch)
+{
+	const struct leaving *one = (const struct leaving *)(const void *)batch->leaving.ptr;
+	for (size_t n = batch->leaving.len / sizeof(*one); n-- > 0; one++)
+		leaving_return(tier, one);
+	batch->leaving.len = 0;
+}
+
 void batch_fini(struct tier *tier, struct batch *batch)
 {
-	const struct leaving *all = (const struct leaving *)(const void *)batch->leaving.ptr;
-	for (size_t n = batch->leaving.len / sizeof(*all); n-- > 0; all++)
-		if (all->object)
-			object_return(tier->shard, all->object);
+	batch_drop(tier, batch);
 	buf_fini(&batch->leaving);
 	memory_free(batch->bytes);
 	*batch = (struct batch){0};
@@ -101,6 +115,12 @@ static struct key key_of_leaving(const struct batch *batch, const struct leaving
 /* A transaction that is not decided must not be told by a pointer to what it wrote. */
 static bool may_move(const struct tier *tier, uint64_t hash) { return !lock_is_held(tier->shard->locks, hash); }
 
+/* Waiting clients are shown their key at once, in code that cannot fetch. */
+static bool may_leave(const struct tier *tier, const struct key *key)
+{
+	return may_move(tier, key->hash) && !waits_last(tier->shard, key);
+}
+
 static bool is_same_pointer(const struct cold_pointer *a, const struct cold_pointer *b)
 {
 	return a->file == b->file && a->offset == b->offset;
@@ -114,9 +134,9 @@ static void note(struct tier *tier, const struct key *key)
 
 static void chill_one(struct tier *tier, const struct key *key, const struct leaving *one)
 {
-	bool same = keyspace_peek(tier->shard, key) == one->object;
+	bool same = keyspace_peek(tier->shard, key) == one->object && object_version(one->object) == one->version;
 	object_return(tier->shard, one->object); /* if it is not the key's any more this frees it */
-	if (!same || object_is_lent(one->object) || !may_move(tier, key->hash))
+	if (!same || object_is_lent(one->object) || !may_leave(tier, key))
 		return;
 	keyspace_chill(tier->shard, key, &one->to);
 	note(tier, key);
@@ -135,26 +155,52 @@ static void move_one(struct tier *tier, const struct key *key, const struct leav
 	tier->counters.cleaned_bytes += one->to.size;
 }
 
+/* Nothing is logged: whoever is told of the list by its pointers or by its bytes is told the same. It is found again
+ * though elements came and went at the ends. */
+static void chill_leaf(struct tier *tier, const struct key *key, const struct leaving *one)
+{
+	struct tree_path path;
+	struct object *object = keyspace_peek(tier->shard, key);
+	if (!object || object_is_lent(object) || !may_leave(tier, key) ||
+	    !cold_leaf_find(object, one->leaf, one->before, &path))
+		return;
+	cold_leaf_send(tier->shard, &path, &one->to);
+	tier->counters.demotions++;
+	tier->counters.leaves++;
+}
+
+/* It was away before: another record says the same. */
+static void move_leaf(struct tier *tier, const struct leaving *one)
+{
+	struct cold_pointer now = cold_leaf_pointer(one->leaf);
+	if (one->leaf->refs == 1 || !is_same_pointer(&now, &one->from) || now.lost) /* the only hold is ours */
+		return;
+	cold_leaf_repoint(tier->shard, one->leaf, &one->to);
+	tier->counters.cleaned_bytes += one->to.size;
+}
+
+static void leaf_takes_effect(struct tier *tier, const struct key *key, const struct leaving *one)
+{
+	if (one->leaf->away)
+		move_leaf(tier, one);
+	else
+		chill_leaf(tier, key, one);
+	leaf_let_go(tier->shard, one->leaf);
+}
+
 static void batch_take_effect(struct tier *tier, struct batch *batch)
 {
 	const struct leaving *one = (const struct leaving *)(const void *)batch->leaving.ptr;
 	tier->shard->now_ms = tier->core->wall_us / 1000;
 	for (size_t n = batch->leaving.len / sizeof(*one); n-- > 0; one++) {
 		struct key key = key_of_leaving(batch, one);
-		if (one->object)
+		if (one->leaf)
+			leaf_takes_effect(tier, &key, one);
+		else if (one->object)
 			chill_one(tier, &key, one);
 		else
 			move_one(tier, &key, one);
 	}
-	batch->leaving.len = 0;
-}
-
-static void batch_drop(struct tier *tier, struct batch *batch)
-{
-	const struct leaving *one = (const struct leaving *)(const void *)batch->leaving.ptr;
-	for (size_t n = batch->leaving.len / sizeof(*one); n-- > 0; one++)
-		if (one->object)
-			object_return(tier->shard, one->object);
 	batch->leaving.len = 0;
 }
 
@@ -222,7 +268,7 @@ bool demote_backed(struct tier *tier, unsigned percent)
 		unsigned n = keyspace_coldest(tier->shard, true, &walk);
 		for (unsigned i = 0; i < n; i++) {
 			struct key key = key_of_object(tier->shard, walk.found[i], walk.keyspace);
-			if (may_move(tier, key.hash))
+			if (may_leave(tier, &key))
 				(void)leave_backed(tier, &key, walk.found[i]);
 		}
 	}
@@ -238,13 +284,49 @@ struct gathering {
 	bool failed;
 };
 
+/* Held before anything can wait. */
+static void take_leaf(struct gathering *g, const struct object *object, const struct key *key,
+                      const struct tree_path *path)
+{
+	uint8_t head[COLD_LEAF_HEAD];
+	struct leaving leaving = {.leaf = leaf_hold(path->leaf), .before = path->before, .to.length = path->leaf->len};
+	cold_leaf_head(object, path->leaf, head);
+	if (!batch_add(g->tier, &g->batch, key, slice_of(head, sizeof(head)),
+	               slice_of(leaving.leaf->bytes, leaving.leaf->len), &leaving)) {
+		leaf_let_go(g->tier->shard, leaving.leaf);
+		g->failed = true;
+		return;
+	}
+	g->taken++;
+	g->freed += leaving.leaf->len;
+}
+
+/* Some leaves of a large collection, until a batch is full. None found among those that were looked at: others may be
+ * there. */
+static void take_leaves(struct gathering *g, struct object *object, struct key key)
+{
+	cleanup(buf_fini) struct buf name = {0};
+	struct tree_path path;
+	uint64_t before = g->taken;
+	buf_append(&name, key.name); /* while the last of them waits for room in a batch the object may go */
+	key.name = buf_slice(&name);
+	while (!g->failed && !g->batch.waited && g->taken - before < TAKEN_AT_ONCE &&
+	       g->freed < shard_excess(g->tier->shard, REST_PERCENT) && cold_leaf_choose(object, &path))
+		take_leaf(g, object, &key, &path);
+	g->walk.busy += g->taken == before;
+}
+
 static void take_one(struct gathering *g, struct object *object)
 {
 	struct tier *tier = g->tier;
 	struct key key = key_of_object(tier->shard, object, g->walk.keyspace);
 	size_t memory = object_memory(object);
-	if (!may_move(tier, key.hash)) {
+	if (!may_leave(tier, &key)) {
 		g->walk.busy++;
+		return;
+	}
+	if (object_leaves_by_leaf(object)) {
+		take_leaves(g, object, key);
 		return;
 	}
 	g->taken++;
@@ -253,7 +335,13 @@ static void take_one(struct gathering *g, struct object *object)
 	g->freed += memory;
 	cleanup(buf_fini) struct buf head = {0};
 	struct slice value = object_pack_parts(object, &head);
-	struct leaving leaving = {.object = object, .to.length = (uint32_t)object_chillable(object)};
+	uint32_t length = (uint32_t)object_chillable(object);
+	if (object_type(object) != OBJECT_STRING) { /* it may change while others are written */
+		buf_append(&head, value);
+		value = S("");
+		length = (uint32_t)head.len;
+	}
+	struct leaving leaving = {.object = object, .version = object_version(object), .to.length = length};
 	object_lend(tier->shard, object); /* before anything can wait */
 	if (!batch_add(tier, &g->batch, &key, buf_slice(&head), value, &leaving)) {
 		object_return(tier->shard, object);
@@ -299,16 +387,18 @@ bool demote_some(struct tier *tier)
 	}
 	wait_for_gate(tier);
 	uint64_t round = cold_round(tier->shard);
+	tier->least_memory = shard_memory(tier->shard);
 	gather(&g);
 	bool any = g.taken > 0 && !g.failed;
 	if (!batch_write(tier, &g.batch))
 		any = false;
-	/* What is lent, or waits to be freed, still counts: it goes by itself. */
-	bool busy = g.walk.busy > 0 || tier->shard->counters.lent > 0 || tier->shard->counters.freeing > 0;
+	/* What is lent, being packed, or waits to be freed, still counts: it goes by itself. */
+	const struct shard_counters *counters = &tier->shard->counters;
+	bool busy = g.walk.busy > 0 || counters->lent > 0 || counters->streams > 0 || counters->freeing > 0;
 	bool barren = !any && !g.failed && !busy && g.walk.seen >= round;
 	batch_fini(tier, &g.batch);
 	if (barren)
-		tier->stuck = true;
+		tier->stuck = tier->barren = true;
 	else if (any)
 		tier->stuck = false;
 	return any;

@@ -22,6 +22,9 @@ struct fetch {
 	struct lock_waiter lock;
 	struct fetch_waiter *waiter; /* who holds the lock; NULL: the fetch itself */
 	struct tier *tier;
+	struct reach reach;     /* of a value that is there but for leaves */
+	uint64_t leaf_from;     /* no leaf before this element is needed any more */
+	bool leaf;              /* one comes, not the value */
 	struct tier_file *file; /* that it uses; NULL: none yet */
 	struct cold_pointer pointer;
 	uint8_t *bytes;
@@ -38,14 +41,41 @@ static bool is_lost(const struct tier *tier, const struct cold_pointer *pointer)
 	return pointer->lost > 0 && now_s(tier) < pointer->lost;
 }
 
-bool tier_must_fetch(struct shard *shard, const struct key *key)
+/* The first leaf within reach that can be had, from element `from` on. */
+static bool leaf_to_fetch(const struct tier *tier, const struct object *object, const struct reach *reach,
+                          uint64_t from, struct tree_path *out)
+{
+	while (reach_away(object, reach, from, out)) {
+		struct cold_pointer pointer = cold_leaf_pointer(out->leaf);
+		if (!is_lost(tier, &pointer))
+			return true;
+		from = out->before + out->leaf->count;
+	}
+	return false;
+}
+
+static bool may_fetch(const struct tier *tier, const struct object *object, const struct reach *reach)
 {
 	struct cold_pointer pointer;
+	struct tree_path path;
+	if (object_is_cold(object))
+		return object_pointer(object, &pointer) && !is_lost(tier, &pointer);
+	return leaf_to_fetch(tier, object, reach, 0, &path);
+}
+
+bool tier_must_fetch(struct shard *shard, const struct key *key, const struct reach *reach)
+{
 	struct object *object = shard->tier ? keyspace_peek(shard, key) : NULL;
-	if (!object || !object_is_cold(object) || !object_pointer(object, &pointer) || is_lost(shard->tier, &pointer))
+	if (!object || !may_fetch(shard->tier, object, reach))
 		return false;
 	int64_t expires_ms = object_expires_ms(object);
 	return expires_ms == EXPIRES_NEVER || expires_ms > shard->now_ms;
+}
+
+bool tier_lacks(const struct object *object, const struct reach *reach)
+{
+	struct tree_path path;
+	return object_is_cold(object) || reach_away(object, reach, 0, &path);
 }
 
 /* ---- the end ---------------------------------------------------------------------------- */
@@ -68,6 +98,27 @@ static void fetch_end(struct fetch *fetch)
 	tier_may_have_ended(tier);
 }
 
+static void fetch_next_leaf(struct fetch *fetch);
+
+/* The leaf that is fetched, unless it is no longer there: a flush may have come first, and the cleaner. */
+static bool find_leaf(const struct fetch *fetch, struct tree_path *out)
+{
+	struct object *object = keyspace_peek(fetch->tier->shard, &fetch->key);
+	if (!object || !leaf_to_fetch(fetch->tier, object, &fetch->reach, fetch->leaf_from, out))
+		return false;
+	struct cold_pointer pointer = cold_leaf_pointer(out->leaf);
+	return memcmp(&pointer, &fetch->pointer, sizeof(pointer)) == 0;
+}
+
+static void set_lost(struct fetch *fetch, const struct cold_pointer *pointer)
+{
+	struct tree_path path;
+	if (!fetch->leaf)
+		keyspace_repoint(fetch->tier->shard, &fetch->key, pointer);
+	else if (find_leaf(fetch, &path))
+		cold_leaf_repoint(fetch->tier->shard, path.leaf, pointer);
+}
+
 /* The key stays cold, and says so to all who ask, until it is tried again. */
 static void fetch_without(struct fetch *fetch, const char *why, uint32_t lost)
 {
@@ -78,7 +129,7 @@ static void fetch_without(struct fetch *fetch, const char *why, uint32_t lost)
 	            (int)(name.len < 200 ? name.len : 200), (const char *)name.ptr, pointer.file, pointer.size,
 	            pointer.offset, why);
 	pointer.lost = lost;
-	keyspace_repoint(tier->shard, &fetch->key, &pointer);
+	set_lost(fetch, &pointer);
 	tier->counters.lost++;
 	fetch_end(fetch);
 }
@@ -95,9 +146,35 @@ static void fetch_failed(struct fetch *fetch, int error)
 static bool still_wanted(const struct fetch *fetch)
 {
 	struct cold_pointer pointer;
+	struct tree_path path;
+	if (fetch->leaf)
+		return find_leaf(fetch, &path);
 	struct object *object = keyspace_peek(fetch->tier->shard, &fetch->key);
 	return object && object_is_cold(object) && object_pointer(object, &pointer) &&
 	       memcmp(&pointer, &fetch->pointer, sizeof(pointer)) == 0;
+}
+
+static void leaf_came(struct fetch *fetch, struct slice packed)
+{
+	struct tree_path path;
+	struct shard *shard = fetch->tier->shard;
+	if (!find_leaf(fetch, &path)) {
+		fetch_end(fetch);
+	} else if (!cold_leaf_take(keyspace_peek(shard, &fetch->key), path.leaf, &packed)) {
+		fetch_lost(fetch, "it is no block of this value");
+	} else {
+		cold_leaf_return(shard, &path, packed);
+		fetch->leaf_from = path.before + path.leaf->count;
+		fetch_next_leaf(fetch);
+	}
+}
+
+static void value_came(struct fetch *fetch, struct slice packed)
+{
+	if (keyspace_warm(fetch->tier->shard, &fetch->key, packed) == OK)
+		fetch_end(fetch);
+	else
+		fetch_lost(fetch, "it is no value of this type");
 }
 
 /* The value is there, if that is what it is. */
@@ -116,11 +193,10 @@ static void has_all(struct fetch *fetch)
 		fetch_lost(fetch, "what lies there is not what was written");
 	} else {
 		demote_backed(tier, FETCH_PERCENT);
-		enum err err = keyspace_warm(tier->shard, &fetch->key, packed);
-		if (err == OK)
-			fetch_end(fetch);
+		if (fetch->leaf)
+			leaf_came(fetch, packed);
 		else
-			fetch_lost(fetch, "it is no value of this type");
+			value_came(fetch, packed);
 		tier_look(tier);
 	}
 }
@@ -206,22 +282,47 @@ static void open_file(struct fetch *fetch)
 	io_file_open(fetch->tier->core->io, &fetch->op, path, IO_OPEN_READ | IO_OPEN_DIRECT, 0);
 }
 
-/* The lock is held. */
-static void fetch_begin(struct fetch *fetch)
+/* What lies at the pointer. */
+static void fetch_pointed(struct fetch *fetch)
 {
-	struct tier *tier = fetch->tier;
-	struct object *object = keyspace_peek(tier->shard, &fetch->key);
-	if (!object || !object_is_cold(object) || !object_pointer(object, &fetch->pointer) ||
-	    is_lost(tier, &fetch->pointer)) {
-		fetch_end(fetch);
-		return;
-	}
-	fetch->file = file_find(tier, fetch->pointer.file);
+	fetch->file = file_find(fetch->tier, fetch->pointer.file);
 	fetch->file->users++;
 	if (fetch->file->fd >= 0)
 		read_record(fetch);
 	else
 		open_file(fetch);
+}
+
+/* As long as there is another; the lock is held all the time, so none of them leaves again. */
+static void fetch_next_leaf(struct fetch *fetch)
+{
+	struct tree_path path;
+	struct object *object = keyspace_peek(fetch->tier->shard, &fetch->key);
+	if (!object || !leaf_to_fetch(fetch->tier, object, &fetch->reach, fetch->leaf_from, &path)) {
+		fetch_end(fetch);
+		return;
+	}
+	if (fetch->file)
+		fetch->file->users--;
+	memory_free(fetch->bytes);
+	fetch->bytes = NULL;
+	fetch->n = 0;
+	fetch->leaf = true;
+	fetch->pointer = cold_leaf_pointer(path.leaf);
+	fetch_pointed(fetch);
+}
+
+/* The lock is held. */
+static void fetch_begin(struct fetch *fetch)
+{
+	struct tier *tier = fetch->tier;
+	struct object *object = keyspace_peek(tier->shard, &fetch->key);
+	if (!object || !object_is_cold(object))
+		fetch_next_leaf(fetch);
+	else if (object_pointer(object, &fetch->pointer) && !is_lost(tier, &fetch->pointer))
+		fetch_pointed(fetch);
+	else
+		fetch_end(fetch);
 }
 
 static void lock_granted(struct shard *shard, struct lock_waiter *waiter)
@@ -231,8 +332,12 @@ static void lock_granted(struct shard *shard, struct lock_waiter *waiter)
 
 /* ---- asking for it ------------------------------------------------------------------------ */
 
+/* Of a value that is there but for leaves, each call fetches its own. */
 static bool is_under_way(const struct tier *tier, const struct key *key)
 {
+	const struct object *object = keyspace_peek(tier->shard, key);
+	if (!object || !object_is_cold(object))
+		return false;
 	list_each (link, &tier->fetches[key->hash % FETCH_LISTS]) {
 		const struct fetch *fetch = container_of(link, struct fetch, link);
 		if (!fetch->waiter && fetch->key.keyspace == key->keyspace && slice_equal(fetch->key.name, key->name))
@@ -241,12 +346,13 @@ static bool is_under_way(const struct tier *tier, const struct key *key)
 	return false;
 }
 
-static struct fetch *fetch_new(struct shard *shard, const struct key *key)
+static struct fetch *fetch_new(struct shard *shard, const struct key *key, const struct reach *reach)
 {
 	struct tier *tier = shard->tier;
 	struct fetch *fetch = memory_zalloc(sizeof(*fetch) + key->name.len);
 	fetch->tier = tier;
 	fetch->key = *key;
+	fetch->reach = *reach;
 	if (key->name.len > 0)
 		memcpy(fetch->name, key->name.ptr, key->name.len);
 	fetch->key.name = slice_of(fetch->name, key->name.len);
@@ -255,20 +361,20 @@ static struct fetch *fetch_new(struct shard *shard, const struct key *key)
 	return fetch;
 }
 
-void tier_fetch(struct shard *shard, const struct key *key, bool inside)
+void tier_fetch(struct shard *shard, const struct key *key, const struct reach *reach, bool inside)
 {
 	if (is_under_way(shard->tier, key))
 		return;
-	struct fetch *fetch = fetch_new(shard, key);
+	struct fetch *fetch = fetch_new(shard, key, reach);
 	fetch->lock = (struct lock_waiter){
 	        .fingerprint = key->hash, .kind = LOCK_HOLD, .inside = inside, .run = lock_granted};
 	if (lock_take(shard->locks, &fetch->lock))
 		fetch_begin(fetch);
 }
 
-void tier_fetch_held(struct shard *shard, const struct key *key, struct fetch_waiter *waiter)
+void tier_fetch_held(struct shard *shard, const struct key *key, const struct reach *reach, struct fetch_waiter *waiter)
 {
-	struct fetch *fetch = fetch_new(shard, key);
+	struct fetch *fetch = fetch_new(shard, key, reach);
 	fetch->waiter = waiter;
 	fetch_begin(fetch);
 }

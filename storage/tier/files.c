@@ -118,6 +118,14 @@ struct tier_file *file_add(struct tier *tier, uint32_t number, uint64_t size)
 	return file;
 }
 
+static void file_forget(struct tier *tier, uint32_t number)
+{
+	struct tier_file **at = &tier->files[file_rank(tier, number)], *file = *at;
+	memmove(at, at + 1, (size_t)(tier->files + --tier->n_files - at) * sizeof(*at));
+	memory_free(file->leaves);
+	memory_free(file);
+}
+
 /* ---- what is live ---------------------------------------------------------------------- */
 
 bool tier_may_point(const struct cold_pointer *pointer)
@@ -147,6 +155,45 @@ void tier_release(struct tier *tier, const struct cold_pointer *pointer)
 	file->live -= pointer->size;
 	if (tier->shard->journal)
 		file->kept_lsn = log_appended(journal_log(tier->shard->journal)) + 2;
+}
+
+void tier_retain_leaf(struct tier *tier, struct leaf *leaf, const struct cold_pointer *pointer)
+{
+	tier_retain(tier, pointer);
+	struct tier_file *file = file_find(tier, pointer->file);
+	if (file->n_leaves == file->leaves_room) {
+		file->leaves_room = file->leaves_room ? 2 * file->leaves_room : 16;
+		file->leaves = memory_resize(file->leaves, file->leaves_room * sizeof(*file->leaves));
+	}
+	file->leaves[file->n_leaves] = (struct tier_leaf){leaf, pointer->offset};
+	cold_leaf_set_place(leaf, file->n_leaves++);
+}
+
+/* The last one takes its place. */
+void tier_release_leaf(struct tier *tier, const struct leaf *leaf, const struct cold_pointer *pointer)
+{
+	struct tier_file *file = file_find(tier, pointer->file);
+	uint32_t place = cold_leaf_place(leaf);
+	assert(file);
+	assert(place < file->n_leaves);
+	assert(file->leaves[place].leaf == leaf);
+	struct tier_leaf last = file->leaves[--file->n_leaves];
+	if (last.leaf != leaf) {
+		file->leaves[place] = last;
+		cold_leaf_set_place(last.leaf, place);
+	}
+	tier_release(tier, pointer);
+}
+
+struct leaf *file_leaf_from(const struct tier_file *file, uint32_t offset)
+{
+	const struct tier_leaf *best = NULL;
+	for (uint32_t i = 0; i < file->n_leaves; i++) {
+		const struct tier_leaf *one = &file->leaves[i];
+		if (one->offset >= offset && (!best || one->offset < best->offset))
+			best = one;
+	}
+	return best ? best->leaf : NULL;
 }
 
 /* Nobody is in the midst of a change: what replaced the pointers that have gone is in the log, if anything did. Without
@@ -233,18 +280,20 @@ static int create(struct tier *tier, const char *path, uint32_t number)
 	return result;
 }
 
+/* Known before it is there: what lies in the directory and no core knows is removed. */
 struct tier_file *file_create(struct tier *tier)
 {
 	char path[PATH_ROOM];
 	uint32_t number = tier->next_number;
 	tier->next_number += tier->step;
 	tier_path(tier->directory, number, path, sizeof(path));
+	struct tier_file *file = file_add(tier, number, TIER_BLOCK);
 	int fd = create(tier, path, number);
 	if (fd < 0) {
+		file_forget(tier, number);
 		tier_fail(tier, path, -fd);
 		return NULL;
 	}
-	struct tier_file *file = file_add(tier, number, TIER_BLOCK);
 	file->fd = fd;
 	tier->n_open++;
 	return file;
@@ -304,6 +353,7 @@ void files_free(struct tier *tier)
 {
 	for (uint32_t i = 0; i < tier->n_files; i++) {
 		assert(tier->files[i]->fd < 0);
+		memory_free(tier->files[i]->leaves);
 		memory_free(tier->files[i]);
 	}
 	memory_free(tier->files);
@@ -319,7 +369,5 @@ void tier_drop_file(struct tier *tier, uint32_t number)
 	assert(!tier_needs(tier, number));
 	if (file->fd >= 0)
 		close_now(tier, file);
-	struct tier_file **at = &tier->files[file_rank(tier, number)];
-	memmove(at, at + 1, (size_t)(tier->files + --tier->n_files - at) * sizeof(*at));
-	memory_free(file);
+	file_forget(tier, number);
 }

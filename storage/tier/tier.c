@@ -13,11 +13,19 @@ enum { RETRY_NS = 200 * 1000 * 1000, BUSY_NS = 1000 * 1000, BUSY_MAX = 200 };
 
 /* ---- the worker ------------------------------------------------------------------------- */
 
+/* Where nothing could leave, what came since may. It is looked at no sooner than the memory is all used: each look
+ * goes round all keys. */
+static bool is_stuck(const struct tier *tier)
+{
+	bool has_grown = shard_memory(tier->shard) > tier->least_memory && shard_excess(tier->shard, 100) > 0;
+	return tier->stuck && !(tier->barren && has_grown);
+}
+
 bool tier_wants_room(const struct tier *tier)
 {
 	const struct shard *shard = tier->shard;
 	return shard->policy == EVICT_TIER && shard_excess(shard, BEGIN_PERCENT) > 0 &&
-	       (!tier->stuck || tier->core->now_ns >= tier->retry_ns);
+	       (!is_stuck(tier) || tier->core->now_ns >= tier->retry_ns);
 }
 
 void tier_fail(struct tier *tier, const char *what, int error)
@@ -27,6 +35,7 @@ void tier_fail(struct tier *tier, const char *what, int error)
 		            tier->directory, strerror(error));
 	tier->error = error;
 	tier->stuck = true;
+	tier->barren = false;
 	tier->retry_ns = tier->core->now_ns + RETRY_NS;
 }
 
@@ -39,12 +48,14 @@ void tier_serve_rooms(struct tier *tier)
 	}
 }
 
-/* What could go is locked or lent, for a moment. */
+/* What could go is locked or lent, for a moment; or it has gone, and an image keeps it for as long as it takes. */
 static bool wait_for_others(struct tier *tier, unsigned *times)
 {
-	if (++*times > BUSY_MAX)
+	if (tier->shard->counters.streams == 0 && ++*times > BUSY_MAX) {
 		tier->stuck = true;
-	if (tier->stuck)
+		tier->barren = false;
+	}
+	if (is_stuck(tier))
 		return false;
 	fiber_sleep(tier->core, BUSY_NS);
 	return true;
@@ -109,13 +120,23 @@ void tier_tend(struct tier *tier)
 
 static bool can_leave(const struct shard *shard)
 {
-	return shard->tier && shard->tier->begun && !shard->tier->stuck && !shard->tier->stopping;
+	return shard->tier && shard->tier->begun && !is_stuck(shard->tier) && !shard->tier->stopping;
+}
+
+/* What is admitted below the limit grows from there. */
+static void note_memory(struct tier *tier)
+{
+	uint64_t memory = shard_memory(tier->shard);
+	if (memory < tier->least_memory)
+		tier->least_memory = memory;
 }
 
 bool tier_admit(struct shard *shard)
 {
-	if (shard->tier)
+	if (shard->tier) {
+		note_memory(shard->tier);
 		tier_look(shard->tier);
+	}
 	return shard_excess(shard, 100) == 0 || can_leave(shard);
 }
 
@@ -133,6 +154,12 @@ void tier_wait_for_room(struct shard *shard, struct room_waiter *waiter)
 /* ---- life ------------------------------------------------------------------------------- */
 
 static void count_pointer(void *arg, const struct cold_pointer *pointer) { tier_retain(arg, pointer); }
+
+static void count_leaf(void *arg, struct leaf *leaf)
+{
+	struct cold_pointer pointer = cold_leaf_pointer(leaf);
+	tier_retain_leaf(arg, leaf, &pointer);
+}
 
 struct tier *tier_new(struct core *core, const char *directory, uint64_t file_size, const struct tier_list *list,
                       uint32_t next_number, uint32_t step)
@@ -153,6 +180,8 @@ struct tier *tier_new(struct core *core, const char *directory, uint64_t file_si
 		file_add(tier, list->all[i].number, list->all[i].size)->sealed = true;
 	if (core->shard->counters.cold_keys > 0)
 		keyspace_each_pointer(core->shard, count_pointer, tier);
+	if (core->shard->counters.cold_leaves > 0)
+		keyspace_each_away(core->shard, count_leaf, tier);
 	core->shard->tier = tier;
 	return tier;
 }
@@ -224,10 +253,29 @@ static void tally_pointer(void *arg, const struct cold_pointer *pointer)
 			tally->live[i] += pointer->size;
 }
 
+/* Leaves may be shared: each counts once, where it is noted. */
+static void tally_leaves(struct tally *tally)
+{
+	uint64_t n = 0;
+	for (uint32_t i = 0; i < tally->tier->n_files; i++) {
+		const struct tier_file *file = tally->tier->files[i];
+		for (uint32_t at = 0; at < file->n_leaves; at++) {
+			struct cold_pointer pointer = cold_leaf_pointer(file->leaves[at].leaf);
+			assert(pointer.file == file->number);
+			assert(pointer.offset == file->leaves[at].offset);
+			assert(cold_leaf_place(file->leaves[at].leaf) == at);
+			tally_pointer(tally, &pointer);
+		}
+		n += file->n_leaves;
+	}
+	assert(n == tally->tier->shard->counters.cold_leaves);
+}
+
 void tier_verify(struct tier *tier)
 {
 	struct tally tally = {.tier = tier, .live = memory_zalloc((tier->n_files + 1) * sizeof(uint64_t))};
 	keyspace_each_pointer(tier->shard, tally_pointer, &tally);
+	tally_leaves(&tally);
 	/* Objects that are lent, or wait to be freed, have left their tables and count still. */
 	for (uint32_t i = 0; i < tier->n_files; i++) {
 		assert(tier->files[i]->live >= tally.live[i]);

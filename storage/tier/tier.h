@@ -22,6 +22,7 @@
 #include "engine/base/compiler.h"
 #include "engine/base/list.h"
 #include "storage/keyspace/cold.h"
+#include "storage/keyspace/cold_leaf.h"
 #include "storage/keyspace/keyspace.h"
 
 #include <stdbool.h>
@@ -76,6 +77,10 @@ bool tier_may_point(const struct cold_pointer *pointer);
 void tier_retain(struct tier *tier, const struct cold_pointer *pointer);
 void tier_release(struct tier *tier, const struct cold_pointer *pointer);
 
+/* The same of a leaf that is away: the tier knows where it is, and tells it its place. */
+void tier_retain_leaf(struct tier *tier, struct leaf *leaf, const struct cold_pointer *pointer);
+void tier_release_leaf(struct tier *tier, const struct leaf *leaf, const struct cold_pointer *pointer);
+
 /* ---- pressure --------------------------------------------------------------------- */
 
 /* shard_admit() under this policy: begins in time. False: nothing more can leave. */
@@ -93,19 +98,24 @@ void tier_wait_for_room(struct shard *shard, struct room_waiter *waiter);
 
 /* ---- values back ------------------------------------------------------------------- */
 
-/* Is the key's value needed from the tier? The key lives and is cold, and not known to be lost. */
-bool tier_must_fetch(struct shard *shard, const struct key *key);
+/* Is something of the key's value needed from the tier? The key lives, and its value, or a leaf of it within reach, is
+ * not in memory and not known to be lost. */
+bool tier_must_fetch(struct shard *shard, const struct key *key, const struct reach *reach);
 
-/* Begins to bring it back; the name is copied. Takes the key's lock (LOCK_HOLD) before it reads, so that whoever takes
+/* Is something within reach still not in memory? */
+bool tier_lacks(const struct object *object, const struct reach *reach);
+
+/* Begins to bring it back; the name is copied. Leaves come one after the other. Takes the key's lock (LOCK_HOLD) before it reads, so that whoever takes
  * the lock afterwards finds the value, or the key cold and lost. `inside`: see struct lock_waiter. Nothing
- * happens if one for this key is on its way already. */
-void tier_fetch(struct shard *shard, const struct key *key, bool inside);
+ * happens if a whole value for this key is on its way already. */
+void tier_fetch(struct shard *shard, const struct key *key, const struct reach *reach, bool inside);
 
 /* The same for who holds the lock, or the gate; `done` is called once for each, maybe before this returns. */
 struct fetch_waiter {
 	void (*done)(struct fetch_waiter *waiter);
 };
-void tier_fetch_held(struct shard *shard, const struct key *key, struct fetch_waiter *waiter);
+void tier_fetch_held(struct shard *shard, const struct key *key, const struct reach *reach,
+                     struct fetch_waiter *waiter);
 
 /* Fiber code: reads and checks one record of a directory, for tools. 0; -EBADMSG: it is not there. `record` holds
  * what `key` and `packed` show. */
@@ -133,6 +143,7 @@ uint32_t tier_number(const char *name);
 
 struct tier_counters {
 	uint64_t reads, demotions, dropped; /* values read; that left with a write, for nothing */
+	uint64_t leaves;                    /* of large collections that left: among `demotions` */
 	uint64_t written_bytes, cleaned_bytes;
 	uint64_t lost;
 };

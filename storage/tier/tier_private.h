@@ -39,15 +39,26 @@ struct tier_file {
 	uint64_t left;       /* live after it was cleaned: what cannot be moved now */
 	uint64_t kept_lsn;   /* images begun from here on do not point there: if `live` is 0 */
 	struct link openers; /* struct fetch */
+
+	struct tier_leaf *leaves; /* that point here, in no order */
+	uint32_t n_leaves, leaves_room;
+};
+
+struct tier_leaf {
+	struct leaf *leaf;
+	uint32_t offset;
 };
 
 /* A value on its way out, or to another file. */
 struct leaving {
-	struct object *object; /* lent; NULL: it is not in memory */
+	struct object *object; /* lent; NULL: it is not in memory, or a leaf goes */
+	struct leaf *leaf;     /* held; NULL: a whole value goes */
+	uint64_t before;       /* elements in front of the leaf, when it was chosen */
 	struct cold_pointer from, to;
 	uint64_t hash;
 	size_t at; /* of its record in the batch */
 	uint32_t name_length, space;
+	uint32_t version; /* of the object */
 	uint16_t slot;
 };
 
@@ -77,6 +88,8 @@ struct tier {
 	struct link rooms;          /* struct room_waiter */
 	bool stuck;                 /* nothing can leave, or nothing can be written: */
 	uint64_t retry_ns;          /* not before this is it tried again */
+	bool barren;                /* stuck since all that could leave had, */
+	uint64_t least_memory;      /* with so much used; less, if an admission has seen less since */
 	int error;                  /* errno of the last write, if it failed */
 	uint64_t forgotten_lsn;
 	bool clean_due;
@@ -95,6 +108,9 @@ struct tier_file *file_add(struct tier *tier, uint32_t number, uint64_t size);
 struct tier_file *file_create(struct tier *tier);
 
 void file_opened(struct tier *tier, struct tier_file *file, int fd);
+/* The leaf that points to the file at the least offset from this on; NULL: none. */
+struct leaf *file_leaf_from(const struct tier_file *file, uint32_t offset);
+
 void files_settle(struct tier *tier);    /* between changes of all kinds */
 void file_close_idle(struct tier *tier); /* one, if too many are open */
 void files_close(struct tier *tier);     /* begins to close all; see n_closing */

@@ -74,3 +74,60 @@ for (const RESP of [2, 3]) {
     }
   })
 }
+
+test('ioredis: commands of its own, blocking pops, streams', async () => {
+  const redis = new Redis({ port, host: '127.0.0.1' })
+  const waiter = redis.duplicate()
+  try {
+    redis.defineCommand('bump', { numberOfKeys: 1, lua: "return {redis.call('INCRBY', KEYS[1], ARGV[1]), ARGV[2]}" })
+    assert.deepEqual(await redis.bump('io:bumped', 5, 'five'), [5, 'five'])
+    assert.deepEqual(await redis.pipeline().bump('io:bumped', 1, 'a').bump('io:bumped', 1, 'b').exec(), [[null, [6, 'a']], [null, [7, 'b']]])
+    const popped = waiter.blmpop(5, 2, 'io:none', 'io:queue', 'LEFT', 'COUNT', 2)
+    const first = waiter.bzpopmin('io:zset', 5)
+    await redis.rpush('io:queue', 'a', 'b', 'c')
+    assert.deepEqual(await popped, ['io:queue', ['a', 'b']])
+    await redis.zadd('io:zset', 2, 'later', 1, 'sooner')
+    assert.deepEqual(await first, ['io:zset', 'sooner', '1'])
+    const read = waiter.xread('BLOCK', 5000, 'STREAMS', 'io:stream', '$')
+    await new Promise(resolve => setTimeout(resolve, 30))
+    const id = await redis.xadd('io:stream', '*', 'f', 'v')
+    assert.deepEqual(await read, [['io:stream', [[id, ['f', 'v']]]]])
+    assert.deepEqual(await redis.hset('io:hash', { a: 1, b: 2 }), 2)
+    assert.deepEqual(await redis.hgetall('io:hash'), { a: '1', b: '2' })
+  } finally {
+    redis.disconnect()
+    waiter.disconnect()
+  }
+})
+
+test('ioredis: a watched key that changes makes EXEC answer null; WATCH goes with its connection', async () => {
+  const [redis, other] = [new Redis({ port, host: '127.0.0.1' }), new Redis({ port, host: '127.0.0.1' })]
+  try {
+    await redis.watch('io:watched')
+    await other.set('io:watched', 1)
+    assert.equal(await redis.multi().set('io:watched', 2).exec(), null)
+    assert.equal(await redis.get('io:watched'), '1')
+  } finally {
+    redis.disconnect()
+    other.disconnect()
+  }
+})
+
+test('node-redis: a cache on its own side is told of changes', async () => {
+  const cached = createClient({ socket: { port, host: '127.0.0.1' }, RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' } })
+  const other = createClient({ socket: { port, host: '127.0.0.1' } })
+  await Promise.all([cached.connect(), other.connect()])
+  try {
+    await other.set('nr:cached', 'old')
+    assert.equal(await cached.get('nr:cached'), 'old')
+    await other.set('nr:cached', 'new')
+    for (let i = 0; i < 200 && await cached.get('nr:cached') === 'old'; i++) await new Promise(resolve => setTimeout(resolve, 5))
+    assert.equal(await cached.get('nr:cached'), 'new')
+    await other.zAdd('nr:zset', [{ score: 1, value: 'a' }, { score: 2.5, value: 'b' }])
+    assert.deepEqual(await cached.zRangeWithScores('nr:zset', 0, -1), [{ value: 'a', score: 1 }, { value: 'b', score: 2.5 }])
+    assert.deepEqual(await cached.eval("return redis.call('ZCARD', KEYS[1])", { keys: ['nr:zset'] }), 2)
+  } finally {
+    cached.destroy()
+    other.destroy()
+  }
+})

@@ -22,7 +22,7 @@ static void check_bits(struct slice input)
 	memcpy(&value, input.ptr, sizeof(value));
 	memcpy(&integer, input.ptr, sizeof(integer));
 	char text[33], digits[INTEGER_TEXT_MAX];
-	size_t len = real_format(value, text);
+	size_t len = real_format_17(value, text);
 	fuzz_check(len <= 32);
 	long double read;
 	if (!isnan(value)) {

@@ -1,9 +1,11 @@
 /* What clients ask: commands drawn by the weights of the configuration. */
 #include "engine/base/number.h"
-#include "tests/sim/clients_private.h"
+#include "tests/sim/ask_collections.h"
+#include "tests/sim/caches.h"
 #include "tests/sim/keeper.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 
 enum { LONG_MIN = 40, LONG_MAX = 300, HUGE_MIN = 16 * 1024, HUGE_MORE = 5000, TRANSACTION_STEPS = 4 };
 
@@ -51,10 +53,9 @@ static void put_key(struct client *c, uint8_t key)
 
 static void put_text(struct client *c, uint32_t text) { ask_word(c, text_bytes(c->history->texts, text)); }
 
-static uint32_t text_fmt(struct client *c, const char *format, ...) printf_like(2, 3);
-static uint32_t text_fmt(struct client *c, const char *format, ...)
+uint32_t text_fmt(struct client *c, const char *format, ...)
 {
-	char text[200];
+	char text[400];
 	va_list args;
 	va_start(args, format);
 	int n = vsnprintf(text, sizeof(text), format, args);
@@ -74,6 +75,23 @@ void ask_hello(struct client *c)
 	ask_begin(c, AWAIT_ANYTHING, 0, 0);
 	ask_words(c, 0, "HELLO 3");
 	c->resp = 3;
+}
+
+void ask_id(struct client *c)
+{
+	ask_begin(c, AWAIT_ID, 0, 0);
+	ask_words(c, 0, "CLIENT ID");
+}
+
+/* Ends a wait, if it has not found its end by then. */
+static void ask_unblock(struct client *c, int64_t whom)
+{
+	bool with_error = sim_chance(c->sim, 500);
+	ask_begin(c, AWAIT_ANYTHING, 0, 0);
+	ask_words(c, 1u + with_error, "CLIENT UNBLOCK");
+	put_number(c, whom);
+	if (with_error)
+		ask_word(c, S("ERROR"));
 }
 
 /* A word that nobody else says, back and forth: replies that lose their order show it. */
@@ -204,6 +222,77 @@ static void draw_expire(struct client *c, struct step *step)
 		step->number = 1 + (int64_t)sim_below(c->sim, EXPIRES_MORE_S);
 }
 
+uint32_t draw_element(struct client *c)
+{
+	return sim_chance(c->sim, 300) ? text_fmt(c, "e%u", (unsigned)sim_below(c->sim, 3)) : draw_value(c);
+}
+
+/* Whoever half-closes while he waits is not answered, as one who has gone. */
+bool draw_waiting(struct client *c)
+{
+	return c->config->waits && !c->in_script && c->leaves != LEAVE_BY_END && sim_chance(c->sim, c->config->waits);
+}
+
+uint32_t key_text(struct client *c, uint8_t key)
+{
+	char name[16];
+	key_name(c->config, key, name);
+	return text_id(c->history->texts, slice_from_str(name));
+}
+
+static void draw_list(struct client *c, struct step *step)
+{
+	step->verb = DRAW(c, RPUSH, RPUSH, LPUSH, LPUSH, RPUSHX, LPOP, RPOP, LSET, LREM, LTRIM, LINSERT, LMOVE, LMOVE,
+	                  LLEN, LINDEX, LRANGE, LRANGE);
+	if (c->config->hungry)
+		step->verb = DRAW(c, RPUSH, LPUSH, RPUSHX, LPOP, LPOP, RPOP, LMOVE, LREM, LRANGE);
+	step->number = (int64_t)sim_below(c->sim, 7) - 3;
+	step->number_to =
+	        (int64_t)sim_below(c->sim, 3) ? -1 - (int64_t)sim_below(c->sim, 3) : (int64_t)sim_below(c->sim, 12);
+	switch (step->verb) {
+	case RPUSH:
+	case LPUSH:
+	case RPUSHX:
+		step->number = step->number_to = 0;
+		step->n_values = (uint8_t)(c->config->hungry ? 1 : 1 + sim_below(c->sim, STEP_KEYS));
+		for (uint8_t i = 0; i < step->n_values; i++)
+			step->values[i] = draw_element(c);
+		break;
+	case LPOP:
+	case RPOP:
+		step->number_to = 0;
+		step->number = step->number < 0 ? 0 : step->number;
+		if (!draw_waiting(c))
+			break;
+		step->verb = step->verb == LPOP ? BLPOP : BRPOP;
+		step->number = 0;
+		step->name = key_text(c, step->keys[0]);
+		break;
+	case LINSERT:
+		step->n_values = 2;
+		step->number = step->number > 0;
+		step->values[1] = text_fmt(c, "e%u", (unsigned)sim_below(c->sim, 3));
+		step->values[0] = draw_element(c);
+		break;
+	case LSET:
+		step->values[0] = draw_element(c);
+		break;
+	case LREM:
+		step->values[0] = text_fmt(c, "e%u", (unsigned)sim_below(c->sim, 3));
+		break;
+	case LMOVE:
+		step->n = 2;
+		step->keys[1] = draw_key(c);
+		step->number = step->number > 0;
+		step->number_to = step->number_to > 0;
+		if (draw_waiting(c))
+			step->verb = BLMOVE;
+		break;
+	default:
+		break;
+	}
+}
+
 static enum mix draw_kind(struct client *c, uint32_t of)
 {
 	uint64_t total = 0;
@@ -225,14 +314,17 @@ static void draw_step(struct client *c, enum mix kind, struct step *step)
 	static void (*const draws[])(struct client *, struct step *) = {
 	        [MIX_READ] = draw_read,     [MIX_WRITE] = draw_write,   [MIX_COUNT] = draw_count,
 	        [MIX_EDIT] = draw_edit,     [MIX_MANY] = draw_many,     [MIX_MOVE] = draw_move,
-	        [MIX_GLOBAL] = draw_global, [MIX_EXPIRE] = draw_expire,
+	        [MIX_GLOBAL] = draw_global, [MIX_EXPIRE] = draw_expire, [MIX_LIST] = draw_list,
+	        [MIX_SET] = draw_set,       [MIX_HASH] = draw_hash,     [MIX_ZSET] = draw_zset,
+	        [MIX_STREAM] = draw_stream,
 	};
 	*step = (struct step){.db = c->db, .n = 1, .keys[0] = draw_key(c)};
 	draws[kind](c, step);
 }
 
 static const uint32_t STEP_KINDS = 1u << MIX_READ | 1u << MIX_WRITE | 1u << MIX_COUNT | 1u << MIX_EDIT |
-                                   1u << MIX_MANY | 1u << MIX_MOVE | 1u << MIX_GLOBAL | 1u << MIX_EXPIRE;
+                                   1u << MIX_MANY | 1u << MIX_MOVE | 1u << MIX_GLOBAL | 1u << MIX_EXPIRE |
+                                   1u << MIX_LIST | 1u << MIX_SET | 1u << MIX_HASH | 1u << MIX_ZSET | 1u << MIX_STREAM;
 
 /* ---- steps as requests ------------------------------------------------------------------------------ */
 
@@ -282,6 +374,64 @@ static void put_copy(struct client *c, const struct step *step)
 	}
 	if (step->replace)
 		ask_word(c, S("REPLACE"));
+}
+
+const char *draw_patience(struct client *c)
+{
+	static const char *const times[] = {"0.001", "0.003", "0.05"};
+	return times[sim_below(c->sim, array_len(times))];
+}
+
+static void put_list_step(struct client *c, const struct step *step)
+{
+	static const char *const names[VERBS] = {
+	        [LLEN] = "LLEN",   [LINDEX] = "LINDEX", [LRANGE] = "LRANGE", [RPUSH] = "RPUSH",
+	        [LPUSH] = "LPUSH", [RPUSHX] = "RPUSHX", [LPOP] = "LPOP",     [RPOP] = "RPOP",
+	        [LSET] = "LSET",   [LREM] = "LREM",     [LTRIM] = "LTRIM",   [LINSERT] = "LINSERT",
+	        [LMOVE] = "LMOVE", [BLPOP] = "BLPOP",   [BRPOP] = "BRPOP",   [BLMOVE] = "BLMOVE",
+	};
+	enum verb verb = step->verb;
+	bool has_index =
+	        verb == LINDEX || verb == LSET || verb == LREM || ((verb == LPOP || verb == RPOP) && step->number);
+	bool has_range = verb == LRANGE || verb == LTRIM;
+	bool is_move = verb == LMOVE || verb == BLMOVE, waits = verb >= BLPOP && verb <= BLMOVE;
+	uint32_t values = verb == LSET || verb == LREM ? 1 : verb == LINSERT ? 0 : step->n_values;
+	ask_words(c,
+	          step->n + has_index + 2u * has_range + values + waits +
+	                  (is_move           ? 2
+	                   : verb == LINSERT ? 3
+	                                     : 0),
+	          names[verb]);
+	for (uint8_t i = 0; i < step->n; i++)
+		put_key(c, step->keys[i]);
+	if (has_index || has_range)
+		put_number(c, step->number);
+	if (has_range)
+		put_number(c, step->number_to);
+	if (is_move) {
+		ask_word(c, step->number ? S("RIGHT") : S("LEFT"));
+		ask_word(c, step->number_to ? S("RIGHT") : S("LEFT"));
+	}
+	if (verb == LINSERT) {
+		ask_word(c, step->number ? S("AFTER") : S("BEFORE"));
+		put_text(c, step->values[1]);
+		put_text(c, step->values[0]);
+	}
+	for (uint32_t i = 0; i < values; i++)
+		put_text(c, step->values[i]);
+	if (waits)
+		ask_word(c, slice_from_str(draw_patience(c)));
+}
+
+static void put_step_of_collection(struct client *c, const struct step *step)
+{
+	char names[STEP_KEYS][16];
+	struct slice slices[STEP_KEYS];
+	for (uint8_t i = 0; i < step->n; i++) {
+		key_name(c->config, step->keys[i], names[i]);
+		slices[i] = slice_from_str(names[i]);
+	}
+	put_collection_step(c, c->history->texts, step, slices);
 }
 
 static void put_step(struct client *c, const struct step *step)
@@ -356,6 +506,14 @@ static void put_step(struct client *c, const struct step *step)
 		ask_words(c, 2, "SWAPDB");
 		put_number(c, step->db);
 		put_number(c, step->db_to);
+		break;
+	case LLEN ... LRANGE:
+	case RPUSH ... BLMOVE:
+		put_list_step(c, step);
+		break;
+	case SCARD ... XPENDING:
+	case BZPOPMIN ... XACK:
+		put_step_of_collection(c, step);
 		break;
 	default:
 		put_keys(c, step, by_keys[step->verb]);
@@ -446,6 +604,97 @@ static void ask_transaction(struct client *c)
 		ask_multi(c);
 }
 
+/* ---- scripts ----------------------------------------------------------------------------------------------- */
+
+enum { SCRIPT_STEPS = 4, SCRIPT_VARIANTS = 100000 };
+
+/* Does what its arguments say: how many words, and the words; and that again. */
+static const char script_text[] = "local out, at = {}, 1\n"
+                                  "while ARGV[at] do\n"
+                                  "  local n = tonumber(ARGV[at])\n"
+                                  "  out[#out + 1] = redis.call(unpack(ARGV, at + 1, at + n))\n"
+                                  "  at = at + n + 1\n"
+                                  "end\n"
+                                  "return out -- ";
+
+/* Commands that may go to other databases are not undone: a script that must begin anew behind them is refused with
+ * half of it done. They are played elsewhere. */
+static void draw_script_step(struct client *c, struct step *step)
+{
+	do
+		draw_step(c, draw_kind(c, STEP_KINDS & ~(1u << MIX_GLOBAL)), step);
+	while (step->verb == MOVE || step->verb == COPY);
+}
+
+/* A write, and then what cannot be done with what was written. */
+static void draw_failure(struct client *c, struct step *steps)
+{
+	steps[0] = (struct step){.verb = SET, .db = c->db, .n = 1, .keys[0] = draw_key(c), .values[0] = draw_value(c)};
+	steps[1] = steps[0];
+	steps[1].verb = RPUSH;
+	steps[1].n_values = 1;
+}
+
+static void put_script_step(struct client *c, const struct step *step, uint32_t *words)
+{
+	struct buf before = c->output;
+	c->output = (struct buf){0};
+	put_step(c, step);
+	struct slice request = buf_slice(&c->output);
+	uint32_t n = (uint32_t)strtoul((const char *)request.ptr + 1, NULL, 10);
+	const uint8_t *rest = (const uint8_t *)memchr(request.ptr, '\n', request.len) + 1;
+	struct buf own = c->output;
+	c->output = before;
+	put_number(c, n);
+	buf_append(&c->output, slice_of(rest, (size_t)(request.ptr + request.len - rest)));
+	buf_fini(&own);
+	*words += 1 + n;
+}
+
+/* The keys of the first steps are declared, those of the others are not. */
+static void put_script(struct client *c, const struct operation *operation)
+{
+	bool only_looks = true;
+	uint32_t keys = 0, words = 0;
+	struct buf before = c->output;
+	c->output = (struct buf){0};
+	for (uint32_t i = 1; i <= operation->steps[0].number; i++)
+		for (uint8_t k = 0; k < operation->steps[i].n; k++, keys++)
+			put_key(c, operation->steps[i].keys[k]);
+	for (uint32_t i = 1; i < operation->n_steps; i++) {
+		only_looks &= operation->steps[i].verb <= MGET;
+		put_script_step(c, &operation->steps[i], &words);
+	}
+	struct buf arguments = c->output;
+	c->output = before;
+	ask_words(c, 2 + keys + words, only_looks && sim_chance(c->sim, 500) ? "EVAL_RO" : "EVAL");
+	put_text(c, text_fmt(c, "%s%u", script_text, (unsigned)sim_below(c->sim, SCRIPT_VARIANTS)));
+	put_number(c, keys);
+	buf_append(&c->output, buf_slice(&arguments));
+	buf_fini(&arguments);
+}
+
+static void ask_script(struct client *c)
+{
+	struct step steps[SCRIPT_STEPS + 2];
+	uint32_t n = 1 + (uint32_t)sim_below(c->sim, SCRIPT_STEPS);
+	c->in_script = true;
+	for (uint32_t i = 0; i < n; i++)
+		draw_script_step(c, &steps[i]);
+	c->in_script = false;
+	if (sim_chance(c->sim, 150)) {
+		draw_failure(c, &steps[n]);
+		n += 2;
+	}
+	uint32_t number = add_operation(c, n + 1);
+	struct operation *operation = history_at(c->history, number);
+	operation->steps[0].verb = EVAL;
+	memcpy(&operation->steps[1], steps, n * sizeof(steps[0]));
+	operation->steps[0].number = sim_chance(c->sim, 500) ? n : (int64_t)sim_below(c->sim, n);
+	ask_begin(c, AWAIT_OPERATION, number, 0);
+	put_script(c, operation);
+}
+
 /* ---- the roles -------------------------------------------------------------------------------------------- */
 
 static void ask_select(struct client *c)
@@ -479,9 +728,17 @@ static void ask_as_worker(struct client *c, bool only_look)
 {
 	enum mix kind = draw_kind(c, only_look ? 1u << MIX_READ | 1u << MIX_PUBLISH | 1u << MIX_ECHO : UINT32_MAX);
 	struct step step;
+	int64_t whom = sim_chance(c->sim, c->config->waits / 8) ? draw_worker(c) : 0;
+	if (whom) {
+		ask_unblock(c, whom);
+		return;
+	}
 	switch (kind) {
 	case MIX_MULTI:
 		ask_transaction(c);
+		break;
+	case MIX_SCRIPT:
+		ask_script(c);
 		break;
 	case MIX_SELECT:
 		ask_select(c);
@@ -633,6 +890,19 @@ static void ask_as_filler(struct client *c)
 
 /* ---- the janitor ------------------------------------------------------------------------------------------------ */
 
+static void read_whole(struct client *c, enum mix kind, uint8_t db, uint8_t key)
+{
+	static const enum verb verbs[MIX_KINDS] = {[MIX_LIST] = LRANGE,
+	                                           [MIX_SET] = SMEMBERS,
+	                                           [MIX_HASH] = HGETALL,
+	                                           [MIX_ZSET] = ZRANGE,
+	                                           [MIX_STREAM] = XRANGE};
+	struct step step = {.verb = verbs[kind], .db = db, .n = 1, .keys[0] = key, .number_to = -1};
+	if (kind == MIX_STREAM)
+		step.number = INT32_MAX;
+	ask_step(c, &step);
+}
+
 static void read_database(struct client *c, uint8_t db)
 {
 	char words[20];
@@ -641,6 +911,9 @@ static void read_database(struct client *c, uint8_t db)
 	c->db = db;
 	for (uint8_t key = 0; key < c->config->n_keys; key++)
 		ask_step(c, &(struct step){.verb = GET, .db = db, .n = 1, .keys[0] = key});
+	for (enum mix kind = MIX_LIST; kind <= MIX_STREAM; kind++)
+		for (uint8_t key = 0; c->config->mix[kind] > 0 && key < c->config->n_keys; key++)
+			read_whole(c, kind, db, key);
 }
 
 static void ask_as_janitor(struct client *c)
@@ -668,6 +941,9 @@ void ask_something(struct client *c, bool only_look)
 		break;
 	case SULKER:
 		ask_as_sulker(c);
+		break;
+	case CACHER:
+		ask_as_cacher(c);
 		break;
 	case JANITOR:
 		ask_as_janitor(c);

@@ -9,6 +9,7 @@
 
 #include "engine/base/number.h"
 #include "engine/memory/memory.h"
+#include "tests/sim/items.h"
 #include "tests/sim/model.h"
 
 #include <stdlib.h>
@@ -120,11 +121,28 @@ static bool seen_add(struct search *s, uint64_t hash)
 
 static bool only_looks(const struct operation *operation)
 {
-	bool is_exec = operation->steps[0].verb == EXEC;
+	bool is_exec = operation->steps[0].verb == EXEC || operation->steps[0].verb == EVAL;
 	for (uint32_t i = is_exec; i < operation->n_steps; i++)
 		if (operation->steps[i].verb > MGET)
 			return false;
 	return !is_exec || !operation->watched;
+}
+
+/* What may change a key and says 0 or nothing all the same. */
+static bool changes_in_silence(enum verb verb)
+{
+	switch (verb) {
+	case SET_GET:
+	case GETSET:
+	case HSET:
+	case HINCRBY:
+	case ZADD:
+	case SUNIONSTORE:
+	case ZUNIONSTORE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Does its reply say that it has changed nothing, whenever it was done? "Nothing changes now"
@@ -134,8 +152,8 @@ static bool is_quiet(const struct search *s, const struct operation *operation)
 	struct slice reply = text_bytes(s->history->texts, operation->reply);
 	if (only_looks(operation))
 		return true;
-	if (operation->n_steps > 1 || operation->steps[0].verb >= FLUSHDB || operation->steps[0].verb == SET_GET ||
-	    operation->steps[0].verb == GETSET || reply.len < 2)
+	if (operation->n_steps > 1 || operation->steps[0].verb >= FLUSHDB || reply.len < 2 ||
+	    changes_in_silence(operation->steps[0].verb))
 		return false;
 	return reply.ptr[0] == '-' || slice_equal(reply, S(":0\r\n")) || slice_equal(reply, S("$-1\r\n")) ||
 	       slice_equal(reply, S("_\r\n"));
@@ -580,8 +598,8 @@ static void each_value_shown(struct search *s, const struct operation *operation
                              void (*visit)(struct search *, uint32_t text))
 {
 	for (uint32_t i = 0; i < operation->n_steps; i++)
-		if (operation->steps[i].verb == GETRANGE)
-			return; /* a part of one; it is as well to miss the others */
+		if (operation->steps[i].verb == GETRANGE || verb_is_of_collection(operation->steps[i].verb))
+			return; /* parts of one; it is as well to miss the others */
 	struct slice reply = text_bytes(s->history->texts, operation->reply);
 	for (size_t at = 0; at < reply.len;) {
 		const uint8_t *end = memchr(reply.ptr + at, '\n', reply.len - at);
@@ -627,6 +645,8 @@ static bool may_create(const struct history *history, const struct step *step, u
 {
 	struct slice whole = text_bytes(history->texts, text);
 	int64_t number;
+	if (verb_is_of_collection(step->verb))
+		return value_type(whole) != VALUE_STRING;
 	switch (step->verb) {
 	case INCR:
 	case DECR:
@@ -704,6 +724,8 @@ static long may_have_left(const struct history *history, const struct step *step
 	for (uint8_t i = step->n; i-- > 0;) {
 		if (seen->slot != step->db * KEYS_MAX + step->keys[i])
 			continue;
+		if (verb_is_of_collection(step->verb) && !step->values[i])
+			return 0;
 		if (step->values[i])
 			return place_in(history, seen, step->values[i]);
 		return (step->verb >= INCR) == (seen->text != TEXT_NONE) ? 0 : -1;

@@ -140,3 +140,49 @@ Test(check, a_watch_that_was_not_broken_lets_pass)
 	add(0, 5, 6, (struct step){.verb = EXEC}, "*-1\r\n")->watched = slot_bit(0, 0);
 	cr_assert_eq(verdict(), NOT_LINEARIZABLE);
 }
+
+/* EXEC of SET 0 and SET 1, of which the second could not be done. */
+static void add_transaction(const char *reply)
+{
+	struct operation *operation = history_at(&history, history_add(&history, 3));
+	operation->resp = 2;
+	operation->invoked = 3;
+	operation->responded = 4;
+	operation->reply = text(reply);
+	operation->steps[0] = (struct step){.verb = EXEC};
+	operation->steps[1] = set(0, "b");
+	operation->steps[2] = set(1, "b");
+}
+
+Test(check, a_step_that_cannot_be_done_leaves_the_others)
+{
+	add(0, 1, 2, set(1, "a"), "+OK\r\n");
+	add_transaction("*2\r\n+OK\r\n-IOERR the value is lost\r\n");
+	add(0, 5, 6, get(0), "$1\r\nb\r\n");
+	add(0, 7, 8, get(1), "$1\r\na\r\n");
+	cr_assert_eq(verdict(), LINEARIZABLE);
+}
+
+Test(check, and_changes_nothing)
+{
+	add(0, 1, 2, set(1, "a"), "+OK\r\n");
+	add_transaction("*2\r\n+OK\r\n-IOERR the value is lost\r\n");
+	add(0, 5, 6, get(1), "$1\r\nb\r\n");
+	cr_assert_eq(verdict(), NOT_LINEARIZABLE);
+}
+
+Test(check, nor_does_it_stop_the_others)
+{
+	add(0, 1, 2, set(0, "a"), "+OK\r\n");
+	add_transaction("*2\r\n+OK\r\n-IOERR the value is lost\r\n");
+	add(0, 5, 6, get(0), "$1\r\na\r\n");
+	cr_assert_eq(verdict(), NOT_LINEARIZABLE);
+}
+
+Test(check, but_a_log_that_has_stopped_does)
+{
+	add(0, 1, 2, set(1, "a"), "+OK\r\n");
+	add_transaction("*2\r\n+OK\r\n-IOERR the log has stopped\r\n");
+	add(0, 5, 6, get(1), "$1\r\na\r\n");
+	cr_assert_eq(verdict(), NOT_LINEARIZABLE);
+}

@@ -1,14 +1,17 @@
 #include "tests/sim/clients.h"
 
-#include "engine/base/number.h"
 #include "engine/memory/memory.h"
+#include "tests/sim/caches.h"
 #include "tests/sim/clients_private.h"
 #include "tests/sim/keeper.h"
+#include "tests/sim/replies.h"
 #include "tests/sim/world.h"
 
 #include <stdarg.h>
 
-enum { ALL_CLIENTS_MAX = CLIENTS_MAX + SUBSCRIBERS_MAX + 4, FAILURE_MAX = 400, TRICKLE = 8 };
+enum { ALL_CLIENTS_MAX = CLIENTS_MAX + SUBSCRIBERS_MAX + 6, FAILURE_MAX = 400, TRICKLE = 8 };
+
+static const uint64_t REST_NS = 100 * 1000 * 1000; /* until all who are to be told were told */
 
 /* Changes that nobody will ever be told of, or not surely, can have happened at any time or not at all: each
  * doubles the work of whoever looks for the order of things. */
@@ -84,8 +87,10 @@ static void come(struct client *c)
 	c->resp = 2;
 	c->db = 0;
 	c->finishing = false;
-	if (sim_chance(c->sim, 300))
+	if (c->role != KEEPER && c->role != CACHER && sim_chance(c->sim, 300))
 		ask_hello(c);
+	if (c->role == WORKER && c->config->waits)
+		ask_id(c);
 }
 
 /* Forgets the connection. */
@@ -97,6 +102,7 @@ static void forget(struct client *c)
 	c->marks.len = c->marks_at = 0;
 	c->awaited.len = c->awaited_at = 0;
 	c->watched = 0;
+	c->server_id = 0;
 	c->leaves = LEAVE_NOT;
 	c->session++;
 	c->act_ns = sim_now_ns(c->sim) + sim_below(c->sim, (uint64_t)c->config->think_ns + 1);
@@ -164,11 +170,29 @@ static void send_some(struct client *c)
 /* The rest is never sent: what lies there stays undated, and is no part of the history. */
 static void cut_output(struct client *c) { c->output.len = sim_below(c->sim, c->output.len) + 1; }
 
+/* Is an answer to come that may take its time? */
+static bool waits(const struct client *c)
+{
+	for (uint32_t i = 0; i < awaited_count(c); i++) {
+		const struct awaited *awaited = awaited_at(c, i);
+		if (awaited->what != AWAIT_OPERATION)
+			continue;
+		enum verb verb = history_at(c->history, awaited->number)->steps[0].verb;
+		if (verb_waits(verb))
+			return true;
+	}
+	return false;
+}
+
 static void generate(struct client *c)
 {
 	uint64_t n = 1 + sim_below(c->sim, c->config->pipeline);
-	if (c->role < SULKER && sim_chance(c->sim, c->config->disconnects))
+	if (c->role < KEEPER && sim_chance(c->sim, c->config->disconnects))
 		c->leaves = c->role != FILLER && sim_chance(c->sim, 500) ? LEAVE_BY_RESET : LEAVE_BY_END;
+	if (c->leaves == LEAVE_BY_END && waits(c))
+		c->leaves = LEAVE_NOT;
+	if (c->role == CACHER && !c->looks_back && n > c->left - c->config->n_keys)
+		n = c->left - c->config->n_keys;
 	for (uint64_t asked = 0; asked < n && c->left > 0; asked++, c->left--)
 		ask_something(c, c->leaves == LEAVE_BY_RESET && asked + awaited_count(c) >= UNTOLD_MAX);
 	if (c->leaves == LEAVE_BY_RESET && sim_chance(c->sim, 500) && c->role == WORKER)
@@ -176,49 +200,6 @@ static void generate(struct client *c)
 }
 
 /* ---- replies ------------------------------------------------------------------------------- */
-
-static int64_t number_of(struct slice line)
-{
-	int64_t value = 0;
-	(void)integer_parse(line, &value);
-	return value;
-}
-
-/* Length of the whole reply that `bytes` begin with; 0: it is not whole yet. */
-static size_t reply_length(struct slice bytes)
-{
-	const uint8_t *end = bytes.len > 0 ? memchr(bytes.ptr, '\n', bytes.len) : NULL;
-	if (!end)
-		return 0;
-	size_t line = (size_t)(end - bytes.ptr) + 1;
-	int64_t n = line > 3 ? number_of(slice_sub(bytes, 1, line - 2)) : 0;
-	switch (bytes.ptr[0]) {
-	case '$':
-	case '=':
-		return n < 0 ? line : line + (size_t)n + 2 <= bytes.len ? line + (size_t)n + 2 : 0;
-	case '%':
-		n *= 2;
-		break;
-	case '*':
-	case '>':
-	case '~':
-		break;
-	default:
-		return line;
-	}
-	for (; n > 0; n--) {
-		size_t member = reply_length(slice_sub(bytes, line, bytes.len));
-		if (member == 0)
-			return 0;
-		line += member;
-	}
-	return line;
-}
-
-static bool begins_with(struct slice bytes, struct slice with)
-{
-	return bytes.len >= with.len && memcmp(bytes.ptr, with.ptr, with.len) == 0;
-}
 
 /* A message that was published: its text ends with its number. */
 static bool take_message(struct client *c, struct slice reply)
@@ -230,7 +211,7 @@ static bool take_message(struct client *c, struct slice reply)
 	int64_t number = 0;
 	while (text > reply.ptr && text[-1] != '#')
 		text--;
-	number = number_of(slice_of(text, (size_t)(reply.ptr + reply.len - 2 - text)));
+	number = reply_number(slice_of(text, (size_t)(reply.ptr + reply.len - 2 - text)));
 	if (!channel || number < 0 || (size_t)number >= c->history->publications.len / sizeof(struct publication)) {
 		fail(c, "a message that nobody published: %.*s", shown(reply), reply.ptr);
 		return true;
@@ -280,18 +261,33 @@ static void expect(struct client *c, uint32_t text, struct slice reply)
 		     expected.ptr);
 }
 
-/* What was refused never happened; what is in doubt is known when the server is gone. */
+/* Of a transaction; the model takes it as one that changed nothing. No value has such a line. */
+static bool has_refused_step(struct slice reply)
+{
+	return reply.ptr[0] == '*' && memmem(reply.ptr, reply.len, "\r\n-IOERR", sizeof("\r\n-IOERR") - 1);
+}
+
+static bool was_unblocked(const struct operation *operation, struct slice reply)
+{
+	return verb_waits(operation->steps[0].verb) && begins_with(reply, S("-UNBLOCKED"));
+}
+
+/* What was refused or unblocked never happened; what is in doubt is known when the server is gone. */
 static void take_answer(struct client *c, struct operation *operation, struct slice reply, uint64_t moment)
 {
-	if (may_refuse(c->history, c->config, reply)) {
+	if (may_refuse(c->history, c->config, reply) || was_unblocked(operation, reply)) {
 		operation->invoked = NEVER;
 	} else if (c->config->may_stop && reply_leaves_doubt(reply)) {
 		operation->in_doubt = true;
 		if (++c->doubts == DOUBTS_MAX)
 			c->left = 0;
+	} else if (!c->config->may_stop && has_refused_step(reply)) {
+		fail(c, "a value cannot be read, on a disk that does all it is told: %.*s", shown(reply), reply.ptr);
 	} else {
+		cleanup(buf_fini) struct buf said = {0};
+		reply_in_order(operation, reply, &said);
 		operation->responded = moment;
-		operation->reply = text_id(c->history->texts, reply);
+		operation->reply = text_id(c->history->texts, buf_slice(&said));
 	}
 }
 
@@ -302,6 +298,8 @@ static void take_reply(struct client *c, struct slice reply)
 	if (c->clients->ends && begins_with(reply, S("-ERR max number of clients reached")))
 		return; /* it came too late */
 	if (c->role == SUBSCRIBER && take_message(c, reply))
+		return;
+	if (c->role == CACHER && cache_drop(c, reply))
 		return;
 	if (awaited_count(c) == 0) {
 		fail(c, "a reply to nothing: %.*s", shown(reply), reply.ptr);
@@ -326,7 +324,7 @@ static void take_reply(struct client *c, struct slice reply)
 	case AWAIT_PUBLISHED: {
 		struct publication *p = (struct publication *)history->publications.ptr + awaited.number;
 		p->responded = moment;
-		p->receivers = number_of(slice_sub(reply, 1, reply.len - 2));
+		p->receivers = reply_number(slice_sub(reply, 1, reply.len - 2));
 		if (reply.ptr[0] != ':')
 			fail(c, "PUBLISH is answered %.*s", shown(reply), reply.ptr);
 		break;
@@ -338,6 +336,14 @@ static void take_reply(struct client *c, struct slice reply)
 	case AWAIT_UNSUBSCRIBED:
 		expect(c, awaited.text, reply);
 		((struct membership *)history->memberships.ptr)[awaited.number].left_confirmed = moment;
+		break;
+	case AWAIT_ID:
+		c->server_id = reply_number(slice_sub(reply, 1, reply.len - 2));
+		break;
+	case AWAIT_CACHED:
+		if (!cache_take(c, (uint8_t)awaited.number, reply))
+			fail(c, "key %u has changed, and nobody told who keeps it: now %.*s", awaited.number,
+			     shown(reply), reply.ptr);
 		break;
 	case AWAIT_ANYTHING:
 		if (reply.ptr[0] == '-')
@@ -462,6 +468,8 @@ static bool wants_to_act(const struct client *c)
 		return false;
 	if (c->output.len > 0)
 		return true;
+	if (c->role == CACHER && c->left == c->config->n_keys) /* all that there is to tell was told by then */
+		return awaited_count(c) == 0 && are_done_before(c->clients, CACHER) && c->clients->ghosts.len == 0;
 	if (c->left > 0)
 		return awaited_count(c) <= c->overlap;
 	return awaited_count(c) == 0;
@@ -473,6 +481,9 @@ static void act(struct client *c)
 		come(c);
 	} else if (c->output.len > 0) {
 		send_some(c);
+	} else if (c->role == CACHER && c->left == c->config->n_keys && !c->looks_back) {
+		c->looks_back = true;
+		c->act_ns = sim_now_ns(c->sim) + REST_NS;
 	} else if (c->left > 0) {
 		generate(c);
 	} else {
@@ -555,7 +566,7 @@ const char *clients_failure(const struct clients *clients) { return clients->fai
 
 void clients_print(const struct clients *clients, FILE *to)
 {
-	static const char *const roles[] = {"worker", "filler", "subscriber", "keeper", "sulker", "janitor"};
+	static const char *const roles[] = {"worker", "filler", "subscriber", "keeper", "sulker", "cacher", "janitor"};
 	for (uint16_t i = 0; i < clients->n; i++) {
 		const struct client *c = &clients->all[i];
 		fprintf(to, "  %s %u.%u: %s, %u to ask, %zu bytes to send, %u replies to come%s\n", roles[c->role],
@@ -572,6 +583,8 @@ void clients_print(const struct clients *clients, FILE *to)
 }
 
 /* ---- making and unmaking ---------------------------------------------------------------------- */
+
+int64_t draw_worker(struct client *c) { return c->clients->all[sim_below(c->sim, c->config->n_clients)].server_id; }
 
 static struct client *add(struct clients *clients, enum role role, uint32_t operations)
 {
@@ -604,6 +617,8 @@ struct clients *clients_new(const struct config *config, struct sim *sim, struct
 		add(clients, KEEPER, config->n_operations * 2);
 	if (config->has_sulker)
 		add(clients, SULKER, SULKER_OPERATIONS)->overlap = SULKER_OPERATIONS;
+	for (uint16_t i = 0; i < config->n_cachers; i++)
+		add(clients, CACHER, config->n_operations + config->n_keys);
 	add(clients, JANITOR, config->life ? DATABASES_USED : JANITOR_OPERATIONS);
 	return clients;
 }

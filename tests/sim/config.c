@@ -59,6 +59,15 @@ static void contend(uint64_t *s, struct config *c)
 	c->think_ns = PICK(s, 0, 5000);
 }
 
+/* What stands behind a parked command of its own connection, on the same keys and on others. */
+static void lengthen(uint64_t *s, struct config *c)
+{
+	c->mix[MIX_READ] = c->mix[MIX_WRITE] = 40;
+	c->n_clients = 3;
+	c->n_operations = 100;
+	c->pipeline = between(s, 4, 8);
+}
+
 static void draw_mix(uint64_t *s, struct config *c)
 {
 	static const uint32_t usual[MIX_KINDS] = {
@@ -94,17 +103,109 @@ static void keep(uint64_t *s, struct config *c)
 	c->mix[MIX_SAVE] += PICK(s, 0, 2);
 }
 
-/* Memory for a part of the values: the others come and go. */
+/* Memory for a part of the values: the others come and go. Keys, what is too short to leave and what is lent stay. The
+ * filler's, all on one core, find room beside that: who refuses it has not sent away what could go. */
 static void tier(uint64_t *s, struct config *c)
 {
 	c->memory_bytes = 1024 * PICK(s, 80, 100, 120, 200);
+	if (c->has_filler) {
+		c->memory_bytes = 1024 * PICK(s, 40, 48, 64) * c->n_cores;
+		c->huge_values = 0;
+	}
 	c->long_values = PICK(s, 300, 600);
 	c->n_operations = c->n_lives ? PICK(s, 20, 40, 80) : c->n_operations;
 	c->has_keeper |= c->n_lives > 0;
 	c->mix[MIX_READ] += 15;
 }
 
-struct config config_draw(uint64_t seed)
+/* From numbers of its own, so that the other draws stay what they were. */
+static void draw_lists(struct config *c)
+{
+	uint64_t state = c->seed * 0xd1342543de82ef95u + 4, *s = &state;
+	if (one_in(s, 3))
+		c->mix[MIX_LIST] = PICK(s, 20, 60, 200);
+	c->list_leaf = (int32_t)PICK(s, (uint32_t)-2, (uint32_t)-2, 1, 2, 5, 40);
+	c->list_compress_depth = PICK(s, 0, 0, 1, 2);
+	if (c->memory_bytes && one_in(s, 2)) { /* long ones, whose leaves leave memory one by one */
+		c->mix[MIX_LIST] = 300;
+		c->list_leaf = (int32_t)PICK(s, (uint32_t)-2, 2, 5);
+	}
+}
+
+/* One type or two, as lists; strings are then few, or they would overwrite all that grows. */
+static void draw_collections(struct config *c)
+{
+	uint64_t state = c->seed * 0xd1342543de82ef95u + 5, *s = &state;
+	if (!one_in(s, 2))
+		return;
+	c->mix[PICK(s, MIX_SET, MIX_HASH, MIX_ZSET, MIX_STREAM)] = PICK(s, 60, 200);
+	if (one_in(s, 3))
+		c->mix[PICK(s, MIX_SET, MIX_HASH, MIX_ZSET, MIX_STREAM)] = 60;
+	c->mix[MIX_WRITE] = (c->mix[MIX_WRITE] + 9) / 10;
+	for (enum mix kind = MIX_COUNT; kind <= MIX_MANY; kind++)
+		c->mix[kind] /= 4;
+}
+
+/* Clients that mostly wait, for few elements, while others leave, unblock them, or come just then; on a slow disk,
+ * half of them, so that what was served is long under way. */
+static void starve(uint64_t *s, struct config *c)
+{
+	memset(c->mix, 0, sizeof(c->mix));
+	c->mix[MIX_LIST] = 100;
+	c->mix[MIX_MULTI] = PICK(s, 0, 20, 60);
+	c->mix[MIX_ZSET] = PICK(s, 0, 0, 50);
+	c->hungry = true;
+	c->waits = 900;
+	c->n_cores = (uint16_t)PICK(s, 1, 1, 2, 3);
+	c->n_clients = (uint16_t)PICK(s, 3, 4, 5);
+	c->n_keys = (uint16_t)PICK(s, 1, 2, 3);
+	c->pipeline = 2;
+	c->think_ns = PICK(s, 0, 5000, 1000000);
+	c->disconnects = PICK(s, 0, 50, 200);
+	c->has_filler = c->has_sulker = false;
+}
+
+static void draw_waits(struct config *c, enum play play)
+{
+	uint64_t state = c->seed * 0xd1342543de82ef95u + 6, *s = &state;
+	c->waits = c->mix[MIX_LIST] || c->mix[MIX_ZSET] ? PICK(s, 0, 0, 300, 800) : 0;
+	if (c->waits) /* they may leave while they wait */
+		c->disconnects += PICK(s, 0, 30, 100);
+	if (c->n_lives || (!one_in(s, 8) && play != PLAY_WAITS))
+		return;
+	starve(s, c);
+	if (one_in(s, 2) && !c->keeps)
+		keep(s, c);
+}
+
+/* Where a step may be refused for reasons that the model does not know a script may end after any of its steps. */
+static void draw_scripts(struct config *c, enum play play)
+{
+	uint64_t state = c->seed * 0xd1342543de82ef95u + 7, *s = &state;
+	if ((!one_in(s, 3) && play != PLAY_SCRIPTS) || c->hungry || c->memory_bytes || c->trouble >= TROUBLE_FAILS)
+		return;
+	if (!is_tied(c)) {
+		c->n_clients = c->n_clients > 3 ? 3 : c->n_clients;
+		c->n_keys = c->n_keys > 6 ? 6 : c->n_keys;
+		c->pipeline = c->pipeline > 8 ? 8 : c->pipeline;
+	}
+	c->mix[MIX_SCRIPT] = PICK(s, 20, 60, 200);
+}
+
+/* Readers of groups change what DUMP says of a stream, and need not tell anybody. */
+static void draw_tracking(struct config *c, enum play play)
+{
+	uint64_t state = c->seed * 0xd1342543de82ef95u + 8, *s = &state;
+	if ((!one_in(s, 5) && play != PLAY_TRACKING) || c->mix[MIX_STREAM] || c->memory_bytes || c->drain_at)
+		return;
+	c->tracking = (enum tracking_mode)PICK(s, TRACKING_READ_KEYS, TRACKING_ALL_KEYS, TRACKING_PREFIX);
+	c->n_cachers = (uint16_t)PICK(s, 1, 2);
+}
+
+const char *const play_names[PLAYS] = {"anything", "contention", "pipelines", "waits",
+                                       "scripts",  "tracking",   "hurry",     "recycling"};
+
+struct config config_draw(uint64_t seed, enum play play)
 {
 	uint64_t state = seed * 0xd1342543de82ef95u + 1, *s = &state;
 	struct config c = {.seed = seed, .faults = draw_faults(s)};
@@ -133,12 +234,21 @@ struct config config_draw(uint64_t seed)
 	c.output_limit = PICK(s, 64, 4096, 1048576, 1048576);
 	c.strict = one_in(s, 6);
 	c.drain_at = one_in(s, 8) ? between(s, 100, 20000) : 0;
-	if (one_in(s, 4))
+	bool contended = play == PLAY_CONTENTION || play == PLAY_PIPELINES;
+	if (one_in(s, 4) || contended)
 		contend(s, &c);
+	if (play == PLAY_PIPELINES)
+		lengthen(s, &c);
 	if (one_in(s, 4))
 		keep(s, &c);
 	if (c.keeps && one_in(s, 3))
 		tier(s, &c);
+	draw_lists(&c);
+	if (!contended)
+		draw_collections(&c);
+	draw_waits(&c, play);
+	draw_scripts(&c, play);
+	draw_tracking(&c, play);
 	return c;
 }
 
@@ -175,6 +285,17 @@ static void hurry(uint64_t *s, struct config *c)
 	c->n_lives = 20;
 }
 
+/* Segments are full soon, images follow at once, and what they free is used again, in many lives. */
+static void recycle(struct config *c)
+{
+	c->segment_size = 4096 * 8;
+	c->image_log_bytes = 20000;
+	c->image_growth = 1;
+	c->n_lives = 20;
+	c->has_keeper = true;
+	c->n_operations = 40;
+}
+
 const char *const trouble_names[TROUBLES] = {"none", "slow", "fails", "full", "lies", "flips"};
 
 /* What may be lost without any trouble would hide what it does. */
@@ -186,7 +307,7 @@ void config_make_trouble(struct config *config, enum disk_trouble trouble)
 }
 
 /* Lives are short: there are many of them. */
-struct config config_draw_durable(uint64_t seed)
+struct config config_draw_durable(uint64_t seed, enum play play)
 {
 	uint64_t state = seed * 0xd1342543de82ef95u + 77, *s = &state;
 	struct config c = {.seed = seed, .faults = draw_faults(s)};
@@ -218,12 +339,19 @@ struct config config_draw_durable(uint64_t seed)
 	c.image_growth = PICK(s, 1, 1, 2);
 	c.durability = (int)PICK(s, 0, 0, 0, 0, 0, 0, 0, 1, 2);
 	c.n_lives = PICK(s, 2, 6, 12, 20);
-	if (one_in(s, 4))
+	if (one_in(s, 4) || play == PLAY_HURRY)
 		hurry(s, &c);
+	if (play == PLAY_RECYCLING)
+		recycle(&c);
 	config_make_trouble(&c, (enum disk_trouble)PICK(s, 0, 0, 0, 0, TROUBLE_SLOW, TROUBLE_FAILS, TROUBLE_FAILS,
 	                                                TROUBLE_FULL, TROUBLE_LIES, TROUBLE_FLIPS));
 	if (one_in(s, 3))
 		tier(s, &c);
+	draw_lists(&c);
+	if (play != PLAY_HURRY)
+		draw_collections(&c);
+	draw_waits(&c, PLAY_ANYTHING);
+	draw_scripts(&c, PLAY_ANYTHING);
 	return c;
 }
 
@@ -233,9 +361,10 @@ void config_print(const struct config *c, FILE *to)
 	fprintf(to,
 	        "seed %llu: cores %u clients %u subscribers %u filler %d sulker %d keys %u tagged %d operations %u "
 	        "pipeline %u "
-	        "strict %d drain at %u\n",
+	        "strict %d drain at %u waits %u leaf %d compress %u\n",
 	        (unsigned long long)c->seed, c->n_cores, c->n_clients, c->n_subscribers, c->has_filler, c->has_sulker,
-	        c->n_keys, c->tagged, c->n_operations, c->pipeline, c->strict, c->drain_at);
+	        c->n_keys, c->tagged, c->n_operations, c->pipeline, c->strict, c->drain_at, c->waits, c->list_leaf,
+	        c->list_compress_depth);
 	fprintf(to, "  mix:");
 	for (int kind = 0; kind < MIX_KINDS; kind++)
 		fprintf(to, " %u", c->mix[kind]);

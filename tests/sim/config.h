@@ -26,8 +26,17 @@ enum mix {
 	MIX_ECHO,
 	MIX_EXPIRE, /* EXPIREAT, PERSIST, EXPIRETIME */
 	MIX_SAVE,   /* BGSAVE */
+	MIX_LIST,   /* RPUSH, LPOP, LRANGE, LMOVE ... */
+	MIX_SET,    /* and so on */
+	MIX_HASH,
+	MIX_ZSET,
+	MIX_STREAM,
+	MIX_SCRIPT, /* EVAL */
 	MIX_KINDS
 };
+
+/* What those who cache are told of. */
+enum tracking_mode { TRACKING_NONE, TRACKING_READ_KEYS, TRACKING_ALL_KEYS, TRACKING_PREFIX, TRACKING_MODES };
 
 /* What is wrong with the disk in some lives of a seed. */
 enum disk_trouble {
@@ -64,6 +73,12 @@ struct config {
 	uint64_t output_limit;   /* bytes unsent at which a client's input waits */
 	uint32_t drain_at;       /* step at which the server is asked to stop; 0: when all have done */
 	bool strict;             /* the setting pipeline-order */
+	uint32_t waits;          /* chances in 1000: that a pop or move waits for what is not there */
+	enum tracking_mode tracking;
+	uint16_t n_cachers; /* clients that keep what they read */
+	bool hungry;        /* more is popped than is pushed, so that there is much to wait for */
+	int32_t list_leaf;  /* the setting list-max-listpack-size */
+	uint32_t list_compress_depth;
 
 	/* The store: */
 	bool keeps; /* it has one; all that follows is about it */
@@ -80,9 +95,23 @@ struct config {
 	uint32_t n_lives;      /* of a seed of many */
 };
 
+/* What a seed is made to play, for those who look for one thing. */
+enum play {
+	PLAY_ANYTHING, /* as the seed says */
+	PLAY_CONTENTION,
+	PLAY_PIPELINES, /* contention of few clients that ask much at a time */
+	PLAY_WAITS,
+	PLAY_SCRIPTS,
+	PLAY_TRACKING,
+	PLAY_HURRY, /* this one and those that follow: many lives */
+	PLAY_RECYCLING,
+	PLAYS
+};
+extern const char *const play_names[PLAYS];
+
 /* What the seed says. */
-struct config config_draw(uint64_t seed);
-struct config config_draw_durable(uint64_t seed); /* what all its lives share */
+struct config config_draw(uint64_t seed, enum play play);
+struct config config_draw_durable(uint64_t seed, enum play play); /* what all its lives share */
 void config_make_trouble(struct config *config, enum disk_trouble trouble);
 extern const char *const trouble_names[TROUBLES];
 void config_print(const struct config *config, FILE *to);

@@ -30,6 +30,22 @@ enum verb {
 	TYPE,
 	EXISTS,
 	EXPIRETIME,
+	LLEN,
+	LINDEX,
+	LRANGE,
+	SCARD,
+	SISMEMBER,
+	SMEMBERS,
+	HGET,
+	HLEN,
+	HGETALL,
+	ZSCORE,
+	ZCARD,
+	ZRANGE,
+	XLEN,
+	XRANGE,
+	XPENDING,
+	IS,   /* nobody asks it: the whole value, of whatever type */
 	MGET, /* change nothing */
 	SET,
 	SET_NX,
@@ -49,6 +65,39 @@ enum verb {
 	PERSIST,
 	MSET,
 	MSETNX,
+	BECOMES, /* nobody asks it: SET to a value of whatever type */
+	RPUSH,
+	LPUSH,
+	RPUSHX,
+	LPOP,
+	RPOP,
+	LSET,
+	LREM,
+	LTRIM,
+	LINSERT,
+	LMOVE,
+	BLPOP, /* of one key: what it is answered, and does, is what LPOP would, whether it waits or not */
+	BRPOP,
+	BLMOVE,
+	BZPOPMIN,
+	SADD,
+	SREM,
+	SMOVE,
+	SUNIONSTORE, /* into the first key, from the others */
+	HSET,
+	HDEL,
+	HINCRBY,
+	ZADD, /* scores count up from the number */
+	ZINCRBY,
+	ZREM,
+	ZPOPMIN,
+	ZUNIONSTORE,
+	XADD, /* with the next ID */
+	XDEL,
+	XTRIM,
+	XGROUP_CREATE, /* from the beginning on, or with a number from the end */
+	XREADGROUP,    /* of one consumer, a number of entries; `replace`: those that are pending */
+	XACK,
 	RENAME,
 	RENAMENX,
 	COPY,
@@ -59,6 +108,7 @@ enum verb {
 	WATCH,
 	UNWATCH,
 	/* or DISCARD */ EXEC,
+	EVAL, /* what follows is one script, which ends with the first step that fails */
 	VERBS
 };
 
@@ -70,11 +120,20 @@ struct step {
 	enum verb verb;
 	uint8_t db, db_to; /* COPY DB, MOVE, SWAPDB */
 	uint8_t n;         /* keys */
-	bool replace;      /* COPY; WATCH: the first since none is watched */
+	bool replace;      /* COPY; WATCH: the first since none is watched; XREADGROUP */
 	uint8_t keys[STEP_KEYS];
-	uint32_t values[STEP_KEYS]; /* texts, one for each key, or the first alone */
-	int64_t number, number_to;  /* INCRBY; offset; range; EXPIREAT: seconds after EXPIRES_FROM_S */
+	uint8_t n_values;           /* RPUSH, SADD, HSET ... */
+	uint32_t values[STEP_KEYS]; /* texts, one for each key, or the first alone; elements */
+	uint32_t name;              /* BLPOP, XREADGROUP: text of the key's name */
+	int64_t number, number_to;  /* INCRBY; offset; range; EXPIREAT: seconds after EXPIRES_FROM_S; count; ends */
 };
+
+static inline bool verb_is_of_collection(enum verb verb)
+{
+	return (verb >= LLEN && verb <= XPENDING) || (verb >= RPUSH && verb <= XACK);
+}
+
+static inline bool verb_waits(enum verb verb) { return verb >= BLPOP && verb <= BZPOPMIN; }
 
 static const uint64_t NEVER = UINT64_MAX;
 

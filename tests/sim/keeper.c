@@ -2,12 +2,15 @@
 
 #include "engine/memory/memory.h"
 #include "storage/keyspace/keyspace.h"
-#include "tests/sim/clients_private.h"
+#include "tests/sim/ask_collections.h"
+#include "tests/sim/items.h"
+#include "tests/sim/model.h"
+#include "tests/sim/replies.h"
 #include "tests/sim/world.h"
 
-enum { KEPT_KEYS = 200, MANY = 12, KEPT_NAME_MAX = 24, APPENDED_MAX = 60 * 1000 };
+enum { KEPT_KEYS = 200, COLLECTIONS = 12, MANY = 12, KEPT_NAME_MAX = 24, APPENDED_MAX = 60 * 1000 };
 
-enum kept_verb { KEPT_GET, KEPT_MSET, KEPT_DEL, KEPT_APPEND, KEPT_SETRANGE };
+enum kept_verb { KEPT_GET, KEPT_MSET, KEPT_DEL, KEPT_APPEND, KEPT_SETRANGE, KEPT_STEP };
 
 struct kept_command {
 	enum kept_verb verb;
@@ -15,6 +18,7 @@ struct kept_command {
 	uint32_t n, at;
 	uint16_t keys[MANY]; /* different ones */
 	uint32_t texts[MANY];
+	struct step step; /* KEPT_STEP: on a key 0, which stands for the one it has */
 };
 
 /* A key had a value, or would have. */
@@ -24,6 +28,7 @@ struct sighted {
 
 struct keeper {
 	struct texts *texts;
+	struct model model;
 	uint32_t given[KEPT_KEYS]; /* texts: when this life began */
 	uint32_t acked[KEPT_KEYS];
 	uint32_t asked[KEPT_KEYS];     /* when all is done that was asked */
@@ -38,7 +43,7 @@ struct keeper {
 struct keeper *keeper_new(void)
 {
 	struct keeper *keeper = memory_zalloc(sizeof(*keeper));
-	keeper->texts = texts_new();
+	keeper->texts = keeper->model.texts = texts_new();
 	return keeper;
 }
 
@@ -46,6 +51,7 @@ void keeper_free(struct keeper *keeper)
 {
 	if (!keeper)
 		return;
+	model_fini(&keeper->model);
 	texts_free(keeper->texts);
 	buf_fini(&keeper->commands);
 	buf_fini(&keeper->ever);
@@ -97,6 +103,19 @@ static uint32_t edited(struct keeper *keeper, uint32_t text, size_t at, struct s
 	return text_id(keeper->texts, buf_slice(value));
 }
 
+static bool is_collection(const struct keeper *keeper, uint32_t text)
+{
+	return value_type(text_bytes(keeper->texts, text)) != VALUE_STRING;
+}
+
+/* A command on a collection; its answer is in keeper->said. */
+static uint32_t after_step(struct keeper *keeper, const struct kept_command *command, uint32_t before)
+{
+	keeper->said.len = 0;
+	model_do(&keeper->model, &command->step, &before, &keeper->said);
+	return before;
+}
+
 /* What the `i`th of its keys becomes. */
 static uint32_t after(struct keeper *keeper, const struct kept_command *command, uint32_t i, uint32_t before)
 {
@@ -107,11 +126,15 @@ static uint32_t after(struct keeper *keeper, const struct kept_command *command,
 		return TEXT_NONE;
 	case KEPT_MSET:
 		return command->texts[i];
+	case KEPT_STEP:
+		return after_step(keeper, command, before);
 	case KEPT_APPEND:
 	case KEPT_SETRANGE:
 		break;
 	}
 	size_t at = command->verb == KEPT_SETRANGE ? command->at : text_bytes(keeper->texts, before).len;
+	if (is_collection(keeper, before))
+		return before;
 	return edited(keeper, before, at, text_bytes(keeper->texts, command->texts[i]));
 }
 
@@ -137,7 +160,11 @@ static void apply(struct keeper *keeper, const struct kept_command *command, uin
 		there += *text != TEXT_NONE;
 		*text = after(keeper, command, i, *text);
 	}
-	if (command->verb == KEPT_GET)
+	if (command->verb == KEPT_STEP)
+		return;
+	if (is_collection(keeper, state[command->keys[0]]) && command->verb != KEPT_DEL && command->verb != KEPT_MSET)
+		buf_append(&keeper->said, S("-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"));
+	else if (command->verb == KEPT_GET)
 		say_bulk(keeper, state[command->keys[0]]);
 	else if (command->verb == KEPT_DEL)
 		buf_printf(&keeper->said, ":%u\r\n", there);
@@ -179,12 +206,17 @@ static void put_number(struct client *c, uint32_t number)
 	ask_word(c, slice_of(digits, (size_t)snprintf(digits, sizeof(digits), "%u", number)));
 }
 
-static const char *const verb_names[] = {"GET", "MSET", "DEL", "APPEND", "SETRANGE"};
+static const char *const verb_names[] = {"GET", "MSET", "DEL", "APPEND", "SETRANGE", "of a collection:"};
 
 static void put_command(struct keeper *keeper, struct client *c, const struct kept_command *command)
 {
 	bool has_values = command->verb != KEPT_GET && command->verb != KEPT_DEL;
 	char name[KEPT_NAME_MAX];
+	if (command->verb == KEPT_STEP) {
+		struct slice key = name_of(command->keys[0], name);
+		put_collection_step(c, keeper->texts, &command->step, &key);
+		return;
+	}
 	ask_words(c, command->n * (1u + has_values) + (command->verb == KEPT_SETRANGE), verb_names[command->verb]);
 	for (uint32_t i = 0; i < command->n; i++) {
 		ask_word(c, name_of(command->keys[i], name));
@@ -206,9 +238,53 @@ static enum kept_verb draw_verb(struct keeper *keeper, struct client *c, uint32_
 	return verb >= KEPT_APPEND && too_long ? KEPT_DEL : verb;
 }
 
+/* What the first few keys mostly are, so that they grow. */
+static enum value_type type_of(uint32_t key)
+{
+	static const enum value_type types[] = {VALUE_SET, VALUE_HASH, VALUE_ZSET, VALUE_STREAM};
+	return types[(key + key / 4) % array_len(types)];
+}
+
+/* Of commands on shared keys, those that have one key; their texts are the history's. */
+static void draw_step(struct keeper *keeper, struct client *c, uint32_t key, struct step *step)
+{
+	static void (*const draws[])(struct client *, struct step *) = {[VALUE_SET] = draw_set,
+	                                                                [VALUE_HASH] = draw_hash,
+	                                                                [VALUE_ZSET] = draw_zset,
+	                                                                [VALUE_STREAM] = draw_stream};
+	char name[KEPT_NAME_MAX];
+	do {
+		*step = (struct step){.n = 1, .keys[0] = (uint8_t)(key % 2)};
+		draws[type_of(key)](c, step);
+	} while (step->n > 1 || verb_waits(step->verb));
+	step->keys[0] = 0;
+	for (uint8_t i = 0; i < step->n_values; i++)
+		step->values[i] = text_id(keeper->texts, text_bytes(c->history->texts, step->values[i]));
+	step->name = text_id(keeper->texts, name_of(key, name));
+}
+
+static void ask_command(struct keeper *keeper, struct client *c, const struct kept_command *command)
+{
+	note_asked(keeper, command);
+	ask_begin(c, AWAIT_KEPT, command_count(keeper), 0);
+	buf_append(&keeper->commands, slice_of(command, sizeof(*command)));
+	put_command(keeper, c, command);
+}
+
+static void ask_of_collection(struct keeper *keeper, struct client *c, uint32_t key)
+{
+	struct kept_command command = {.verb = KEPT_STEP, .n = 1, .keys[0] = (uint16_t)key};
+	draw_step(keeper, c, key, &command.step);
+	ask_command(keeper, c, &command);
+}
+
 void keeper_ask(struct keeper *keeper, struct client *c)
 {
 	uint32_t key = (uint32_t)sim_below(c->sim, KEPT_KEYS), stride = 1 + (uint32_t)sim_below(c->sim, 4);
+	if (sim_chance(c->sim, 400)) {
+		ask_of_collection(keeper, c, key % COLLECTIONS);
+		return;
+	}
 	struct kept_command command = {.verb = draw_verb(keeper, c, key), .n = 1};
 	if (command.verb == KEPT_MSET || command.verb == KEPT_DEL)
 		command.n = 1 + (uint32_t)sim_below(c->sim, sim_chance(c->sim, 300) ? MANY : 2);
@@ -219,16 +295,14 @@ void keeper_ask(struct keeper *keeper, struct client *c)
 	}
 	if (command.verb == KEPT_SETRANGE)
 		command.at = (uint32_t)sim_below(c->sim, text_bytes(keeper->texts, keeper->asked[key]).len + 20);
-	note_asked(keeper, &command);
-	ask_begin(c, AWAIT_KEPT, command_count(keeper), 0);
-	buf_append(&keeper->commands, slice_of(&command, sizeof(command)));
-	put_command(keeper, c, &command);
+	ask_command(keeper, c, &command);
 }
 
 bool keeper_told(struct keeper *keeper, struct history *history, const struct config *config, uint32_t number,
                  struct slice reply)
 {
 	struct kept_command *command = command_at(keeper, number);
+	cleanup(buf_fini) struct buf in_order = {0};
 	if (reply_leaves_doubt(reply)) {
 		command->fate = DOUBTFUL;
 		return config->may_stop;
@@ -242,8 +316,11 @@ bool keeper_told(struct keeper *keeper, struct history *history, const struct co
 	keeper->judged++;
 	for (uint32_t i = 0; i < command->n; i++)
 		keeper->last_done[command->keys[i]] = number + 1;
-	return slice_equal(reply, buf_slice(&keeper->said)) ||
-	       (command->verb == KEPT_GET && slice_equal(reply, S("_\r\n")) && !keeper->acked[command->keys[0]]);
+	if (command->verb == KEPT_STEP) {
+		reply_in_order(&(struct operation){.n_steps = 1, .steps = &command->step}, reply, &in_order);
+		return slice_equal(buf_slice(&in_order), buf_slice(&keeper->said));
+	}
+	return slice_equal(reply, buf_slice(&keeper->said));
 }
 
 void keeper_print(const struct keeper *keeper, uint32_t number, FILE *to)

@@ -54,6 +54,14 @@ static uint64_t draw(struct lives *lives, uint64_t n)
 	return (z ^ z >> 31) % n;
 }
 
+/* What went wrong with the disk so far. */
+static uint64_t count_troubles(const struct lives *lives)
+{
+	const struct sim_disk_counts *c = sim_disk_counts(lives->disk);
+	return c->read_fails + c->write_fails + c->sync_fails + c->name_fails + c->write_short + c->full +
+	       c->write_lost + c->write_misdirected + c->flip_at_rest;
+}
+
 /* ---- plans ------------------------------------------------------------------------------- */
 
 static struct plan draw_plan(struct lives *lives)
@@ -190,7 +198,7 @@ static void see_found(struct life *life, struct history *history, uint8_t db, ui
 		text_of_bulk(history, text_bytes(history->texts, value), &reply);
 	else
 		reply = text_id(history->texts, S("$-1\r\n"));
-	add_event(history, GET, db, key)->reply = reply;
+	add_event(history, IS, db, key)->reply = reply;
 	int n = snprintf(text, sizeof(text), ":%lld\r\n", object ? (long long)expiry_of(object) : -2);
 	add_event(history, EXPIRETIME, db, key)->reply = text_id(history->texts, slice_of(text, (size_t)n));
 }
@@ -201,7 +209,7 @@ static void see_given(struct life *life, struct history *history, uint8_t db, ui
 	uint32_t text = world_text(life->run.world, history->texts, object);
 	if (text == TEXT_NONE || text == TEXT_LOST)
 		return;
-	add_event(history, SET, db, key)->steps[0].values[0] = text;
+	add_event(history, BECOMES, db, key)->steps[0].values[0] = text;
 	if (expiry_of(object) >= 0)
 		add_event(history, EXPIREAT, db, key)->steps[0].number = expiry_of(object) - EXPIRES_FROM_S;
 }
@@ -220,15 +228,31 @@ static void judge_last(struct life *life)
 	judged.history = lives->told;
 	run_check_replies(&judged);
 	lives->outcome.search_steps += judged.outcome.search_steps;
-	if (judged.outcome.kind && strcmp(judged.outcome.kind, "too hard") == 0)
-		lives->tally->too_hard++;
-	else if (judged.outcome.kind)
+	lives->tally->too_hard += judged.outcome.given_up;
+	if (judged.outcome.kind)
 		life->run.outcome.kind = judged.outcome.kind;
 }
 
 static void count_shared(struct life *life, struct history *history, uint8_t db, uint8_t key, struct object *object)
 {
 	history->moment += object != NULL;
+}
+
+static bool has_lied(const struct life *life)
+{
+	return life->trouble == TROUBLE_LIES && count_troubles(life->lives) > life->troubles_before;
+}
+
+/* Values that are not in memory lie on the disk alone. One that lies as soon as it starts may have written over one:
+ * then this life ends before it serves. */
+static void judge_lost(struct life *life)
+{
+	if (life->lost == 0 || life->may_lose)
+		return;
+	if (has_lied(life))
+		life->run.is_over = true;
+	else
+		run_fail(&life->run, "lost", "a value that left memory is not where it should be");
 }
 
 /* Between the opening and the first client. */
@@ -244,8 +268,7 @@ static void judge(struct life *life)
 	lives->has_told = false;
 	if (!keeper_judge(lives->keeper, life->run.world, is_lax(lives), lives->to, why, sizeof(why), &life->lost))
 		run_fail(&life->run, "keeper", why);
-	if (life->lost > 0 && !life->may_lose)
-		run_fail(&life->run, "lost", "a value that left memory is not where it should be");
+	judge_lost(life);
 	each_shared_key(life, &count, count_shared);
 	uint64_t known = count.moment + keeper_keys(lives->keeper), there = world_keys(life->run.world);
 	if (known != there && !life->run.outcome.kind) {
@@ -267,14 +290,6 @@ static struct sim_disk_faults usual_faults(const struct lives *lives)
 		faults.read_short = 200;
 	}
 	return faults;
-}
-
-/* What went wrong with the disk so far. */
-static uint64_t count_troubles(const struct lives *lives)
-{
-	const struct sim_disk_counts *c = sim_disk_counts(lives->disk);
-	return c->read_fails + c->write_fails + c->sync_fails + c->name_fails + c->write_short + c->full +
-	       c->write_lost + c->write_misdirected + c->flip_at_rest;
 }
 
 static uint32_t draw_chance(struct lives *lives)
@@ -313,9 +328,8 @@ static void begin_trouble(struct life *life)
 static void look_at_trouble(struct life *life)
 {
 	struct lives *lives = life->lives;
-	bool has_lied = life->trouble == TROUBLE_LIES && count_troubles(lives) > life->troubles_before;
 	bool has_room = life->trouble == TROUBLE_FULL && life->run.outcome.steps >= life->relieved_at;
-	if (!has_lied && !has_room)
+	if (!has_lied(life) && !has_room)
 		return;
 	struct sim_disk_faults faults = usual_faults(lives);
 	sim_disk_set_faults(lives->disk, &faults);
@@ -589,6 +603,18 @@ static bool flip_some_bit(struct lives *lives)
 	return is_head(file.path);
 }
 
+/* What the disk has overwritten in a life that just began must be missed by `orbit check`. */
+static enum verdict_of_trial judge_overwritten(struct lives *lives)
+{
+	sim_disk_kill(lives->disk, draw(lives, UINT64_MAX));
+	if (!is_sound(lives, false))
+		return TRIAL_DETECTED;
+	fprintf(lives->to, "seed %llu: check: sees no fault where a value is lost\n",
+	        (unsigned long long)lives->config.seed);
+	fflush(NULL);
+	return TRIAL_FAILED;
+}
+
 /* A life that ends in order, so that the log's last frame attests all others: what a lying disk then lacks is missed.
  */
 static bool live_with_lies(struct lives *lives, uint32_t number)
@@ -605,6 +631,8 @@ static bool live_with_lies(struct lives *lives, uint32_t number)
 	bool fine = life_run(lives, &life);
 	if (fine && life.run.is_refused)
 		_exit(TRIAL_DETECTED);
+	if (fine && life.lost > 0)
+		_exit(judge_overwritten(lives));
 	if (fine && count_troubles(lives) > life.troubles_before + 1)
 		_exit(TRIAL_HARMLESS); /* or not: nothing is promised */
 	if (fine)
@@ -698,11 +726,11 @@ static void add_counts(struct sim_disk_counts *to, const struct sim_disk_counts 
 		sum[i] += all[i];
 }
 
-struct outcome run_lives(uint64_t seed, enum disk_trouble trouble, const struct command_index *index,
+struct outcome run_lives(uint64_t seed, enum disk_trouble trouble, enum play play, const struct command_index *index,
                          struct tally *tally, bool loud, FILE *to)
 {
 	struct lives lives = {.index = index,
-	                      .config = config_draw_durable(seed),
+	                      .config = config_draw_durable(seed, play),
 	                      .tally = tally,
 	                      .random = seed ^ 0x11fe5,
 	                      .to = to,
@@ -716,6 +744,8 @@ struct outcome run_lives(uint64_t seed, enum disk_trouble trouble, const struct 
 	if (loud)
 		config_print(&lives.config, to);
 	lives.disk = sim_disk_new(DISK_BYTES);
+	/* As os_directory_make() and os_directory_lock() leave it before there is a core. */
+	sim_disk_write(lives.disk, WORLD_DIRECTORY "/lock", 0, S(""));
 	lives.keeper = keeper_new();
 	struct sim_disk_faults faults = usual_faults(&lives);
 	sim_disk_set_faults(lives.disk, &faults);
@@ -756,11 +786,12 @@ void tally_print(const struct tally *tally, FILE *to)
 	        (unsigned long long)tally->too_hard);
 	const struct tier_counters *t = &tally->tiers;
 	fprintf(to,
-	        "tier: %llu values left memory with a write, %llu without, %llu reads, %llu bytes moved by the "
+	        "tier: %llu values left memory with a write (%llu of them leaves), %llu without, %llu reads, %llu "
+	        "bytes moved by the "
 	        "cleaner, %llu "
 	        "values lost, %llu commands refused\n",
-	        (unsigned long long)t->demotions, (unsigned long long)t->dropped, (unsigned long long)t->reads,
-	        (unsigned long long)t->cleaned_bytes, (unsigned long long)t->lost,
+	        (unsigned long long)t->demotions, (unsigned long long)t->leaves, (unsigned long long)t->dropped,
+	        (unsigned long long)t->reads, (unsigned long long)t->cleaned_bytes, (unsigned long long)t->lost,
 	        (unsigned long long)tally->unadmitted);
 	const struct sim_disk_counts *d = &tally->disk;
 	fprintf(to,

@@ -35,6 +35,6 @@ struct tally {
 };
 
 /* `trouble`: that in each seed; TROUBLES: as the seed says. */
-struct outcome run_lives(uint64_t seed, enum disk_trouble trouble, const struct command_index *index,
+struct outcome run_lives(uint64_t seed, enum disk_trouble trouble, enum play play, const struct command_index *index,
                          struct tally *tally, bool loud, FILE *to);
 void tally_print(const struct tally *tally, FILE *to);

@@ -12,11 +12,14 @@
 #include "engine/placement/placement.h"
 #include "protocols/resp/resp.h"
 #include "query/commands/commands.h"
+#include "query/session/functions.h"
 #include "query/session/round.h"
 #include "storage/keyspace/keyspace.h"
+#include "storage/keyspace/waits.h"
 #include "storage/locks/locks.h"
 #include "storage/recovery/store_private.h"
 #include "storage/tier/tier_private.h"
+#include "tests/sim/values.h"
 
 #include <errno.h>
 
@@ -75,33 +78,9 @@ static void note_sighting(struct world *world, uint8_t slot, uint32_t text)
 	buf_append(&world->history->sightings, slice_of(&sighting, sizeof(sighting)));
 }
 
-static uint32_t cold_text(const struct world *world, struct texts *texts, const struct object *object)
-{
-	enum { PACKED_AHEAD = 2 }; /* of the bytes of a string: the type and how it is packed */
-	char path[64];
-	struct cold_pointer pointer;
-	struct tier_record record;
-	struct slice key, packed;
-	cleanup(buf_fini) struct buf bytes = {0};
-	bool has = object_pointer(object, &pointer);
-	assert(has);
-	tier_path(WORLD_DIRECTORY, pointer.file, path, sizeof(path));
-	size_t n = sim_disk_read(sim_disk_of(world->sim), path, pointer.offset, buf_reserve(&bytes, pointer.size),
-	                         pointer.size);
-	if (!tier_record_read(bytes.ptr, n, pointer.file, pointer.offset, &record, &key, &packed) ||
-	    record.crc != pointer.crc || !slice_equal(key, object_key(object)) || packed.len < PACKED_AHEAD)
-		return TEXT_LOST;
-	return text_id(texts, slice_sub(packed, PACKED_AHEAD, packed.len));
-}
-
 uint32_t world_text(const struct world *world, struct texts *texts, const struct object *object)
 {
-	char scratch[STRING_SCRATCH];
-	if (!object)
-		return TEXT_NONE;
-	if (object_is_cold(object))
-		return cold_text(world, texts, object);
-	return text_id(texts, string_value(object, scratch));
+	return value_text(texts, object, sim_disk_of(world->sim), WORLD_DIRECTORY);
 }
 
 static uint32_t value_seen(struct world *world, struct shard *shard, uint8_t slot)
@@ -217,7 +196,8 @@ static void opens(void *arg)
 	if (!store_open(core, world->store, world->why, sizeof(world->why)))
 		return;
 	fiber_call_all(core, follow_there, world->store);
-	listen_for_clients(world);
+	if (functions_recover(core, world->store, world->why, sizeof(world->why)))
+		listen_for_clients(world);
 }
 
 /* The directory was looked at: now there can be shards. */
@@ -245,6 +225,8 @@ struct world *world_new(const struct config *config, struct sim *sim, const stru
 	world->settings = settings_new();
 	world->settings->client_output_soft_limit = config->output_limit;
 	world->settings->pipeline_order = config->strict;
+	world->settings->list_max_listpack_size = config->list_leaf;
+	world->settings->list_compress_depth = config->list_compress_depth;
 	world->settings->loglevel = LOG_NOTHING;
 	world->settings->durability = config->durability;
 	world->settings->maxmemory = config->memory_bytes;
@@ -319,6 +301,7 @@ void world_add_tiers(const struct world *world, struct tier_counters *sum)
 		sum->reads += tier->counters.reads;
 		sum->demotions += tier->counters.demotions;
 		sum->dropped += tier->counters.dropped;
+		sum->leaves += tier->counters.leaves;
 		sum->cleaned_bytes += tier->counters.cleaned_bytes;
 		sum->lost += tier->counters.lost;
 	}
@@ -364,7 +347,7 @@ enum moment world_moment(struct world *world)
 
 bool world_is_behind(const struct world *world)
 {
-	for (uint16_t id = 0; world->is_open && id < world->config->n_cores; id++) {
+	for (uint16_t id = 0; world->is_open && world->store && id < world->config->n_cores; id++) {
 		const struct log *log = world->store->cores[id].log;
 		if (log && log_durable(log) < log_appended(log))
 			return true;
@@ -472,6 +455,27 @@ int world_sleeper(struct world *world)
 			return id;
 	}
 	return -1;
+}
+
+static bool is_at_rest(struct world *world)
+{
+	for (uint16_t id = 0; id < world->config->n_cores; id++) {
+		const struct player *player = &world->players[id];
+		if (player->stage != REACTOR_SLEEP || sim_io_is_woken(player->core->io) ||
+		    !locks_at_rest(player->core->shard->locks))
+			return false;
+	}
+	return !world_is_behind(world);
+}
+
+const struct key *world_overlooked(struct world *world)
+{
+	const struct key *key = NULL;
+	if (!world->is_open || !is_at_rest(world))
+		return NULL;
+	for (uint16_t id = 0; id < world->config->n_cores && !key; id++)
+		key = waits_overlooked(world->players[id].core->shard);
+	return key;
 }
 
 uint64_t world_next_ns(struct world *world)

@@ -17,6 +17,7 @@ enum { WORLD_PORT = 6379 };
 
 struct world;
 struct command_index;
+struct key;
 
 struct world *world_new(const struct config *config, struct sim *sim, const struct command_index *index,
                         struct history *history) must_check;
@@ -28,6 +29,10 @@ bool world_step(struct world *world);
 /* A core that sleeps though it has messages to read or to send, and that nobody has woken;
  * -1: none. */
 int world_sleeper(struct world *world);
+
+/* Cores sleep, nothing is under way to any, and no command waits for a lock or the disk: is there a key that has what
+ * a client waits for, which nobody has told it? NULL: none. */
+const struct key *world_overlooked(struct world *world);
 
 /* When a core that sleeps will next have something to do; UINT64_MAX: never by itself. */
 uint64_t world_next_ns(struct world *world);

@@ -53,3 +53,20 @@ def test_eviction_keeps_memory_bounded(server):
             size = c("DBSIZE")
             assert 10_000 < size < 80_000, (policy, size)
         c.pipeline(("CONFIG", "SET", "maxmemory", "0"), ("CONFIG", "SET", "maxmemory-policy", "noeviction"), ("FLUSHALL",))
+
+
+def test_a_lower_limit_frees_memory_by_itself(server):
+    with server.connect() as c:
+        c("FLUSHALL")
+        c("MSET", *[word for i in range(100) for word in (f"key:{i}", "x" * 1000)])
+        c("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        try:
+            c("CONFIG", "SET", "maxmemory", 1)
+            for _ in range(1000):
+                if c("DBSIZE") == 0:
+                    break
+                time.sleep(0.005)
+            assert c("DBSIZE") == 0
+        finally:
+            c("CONFIG", "SET", "maxmemory", 0)
+            c("CONFIG", "SET", "maxmemory-policy", "noeviction")

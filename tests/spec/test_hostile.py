@@ -120,5 +120,5 @@ def test_unknown_and_odd_commands(server):
         assert c("GET") == Error("ERR wrong number of arguments for 'get' command")
         assert c("") == Error("ERR unknown command '', with args beginning with: ")
         assert isinstance(c("x" * 100000), Error)
-        assert isinstance(c("LPUSH", "k", "v"), Error)
+        assert isinstance(c("JSON.GET", "k"), Error)
         assert c("PING") == "PONG"

@@ -226,10 +226,11 @@ def test_messages_wait_for_the_end_of_a_transaction(server):
             t.join()
     for i in range(40):
         with server.connect(resp=2 + i % 2) as c:
-            got = c.pipeline(("MULTI",), ("SUBSCRIBE", "self"), ("GET", one), ("PUBLISH", "self", "a"), ("GET", other),
-                             ("PUBLISH", "self", "b"), ("EXEC",))
-            assert got[-1] == [[b"subscribe", b"self", 1], b"1", 1, b"2", 1]
-            assert [c.reply() for _ in range(2)] == [[b"message", b"self", m] for m in (b"a", b"b")]
+            self = f"self{i}"  # the server may not have seen yet that the client before is gone
+            got = c.pipeline(("MULTI",), ("SUBSCRIBE", self), ("GET", one), ("PUBLISH", self, "a"), ("GET", other),
+                             ("PUBLISH", self, "b"), ("EXEC",))
+            assert got[-1] == [[b"subscribe", self.encode(), 1], b"1", 1, b"2", 1], got[-1]
+            assert [c.reply() for _ in range(2)] == [[b"message", self.encode(), m] for m in (b"a", b"b")]
 
 
 def test_silence_in_pipelines_over_shards(server):
@@ -406,3 +407,28 @@ def test_reading_what_was_asked_before_the_stop(server):
         assert other.process.returncode == 0
         for c in clients:
             c.close()
+
+
+# ---- shard channels ----------------------------------------------------------------------
+
+
+def test_shard_channels_are_apart_from_the_others(server):
+    with server.connect(resp=3) as c, server.connect() as other:
+        assert c("SSUBSCRIBE", "one") == Push([b"ssubscribe", b"one", 1])
+        assert c("SUBSCRIBE", "one") == Push([b"subscribe", b"one", 1])
+        assert other("PUBSUB", "SHARDNUMSUB", "one", "two") == [b"one", 1, b"two", 0]
+        assert other("PUBSUB", "SHARDCHANNELS", "o*") == [b"one"]
+        assert other("PUBSUB", "SHARDCHANNELS", "x*") == []
+        assert other("SPUBLISH", "one", "m") == 1
+        assert c.reply() == Push([b"smessage", b"one", b"m"])
+        assert other("PUBLISH", "one", "m") == 1
+        assert c.reply() == Push([b"message", b"one", b"m"])
+        assert c("SUNSUBSCRIBE") == Push([b"sunsubscribe", b"one", 0])
+        assert other("SPUBLISH", "one", "m") == 0
+
+
+def test_a_transaction_does_not_listen_to_shard_channels(server):
+    with server.connect() as c:
+        assert c.pipeline(("MULTI",), ("SSUBSCRIBE", "t"), ("PING",), ("EXEC",)) == [
+            "OK", "QUEUED", "QUEUED", [Error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"), "PONG"]]
+        assert c("PUBSUB", "SHARDCHANNELS") == []

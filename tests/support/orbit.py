@@ -37,18 +37,13 @@ class Server:
         self.port, self.http_port = free_port(), free_port()
         self.is_lent = directory is not None
         self.directory = directory or tempfile.mkdtemp(prefix="orbit-test-")
-        self.log_path = os.path.join(self.directory, "log")
         self.unix = os.path.join(self.directory, "sock")
         command = [*wrap, program, "serve", "--data-dir", os.path.join(self.directory, "data"), "--cores", str(cores),
                    "--resp-port", str(self.port), "--http-port", str(self.http_port), "--io", io,
                    "--unixsocket", self.unix, "--pin", "no", *map(str, flags)]
-        self.log = open(self.log_path, "wb")
+        self.log = tempfile.TemporaryFile()  # not beside the data: that disk may be full
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
-        try:
-            self._wait_ready()
-        except RuntimeError:
-            self.log.close()
-            raise
+        self._wait_ready()
 
     def _wait_ready(self):
         until = time.monotonic() + 240  # a machine may be busy
@@ -62,8 +57,7 @@ class Server:
         raise RuntimeError("the server does not come up:\n" + self.log_text())
 
     def log_text(self):
-        with open(self.log_path, errors="replace") as f:
-            return f.read()
+        return os.pread(self.log.fileno(), os.fstat(self.log.fileno()).st_size, 0).decode(errors="replace")
 
     def is_sanitized(self):
         """Such a build is slow, and keeps what was freed."""
@@ -100,7 +94,6 @@ class Server:
         self._forget()
 
     def _forget(self):
-        self.log.close()
         if not self.is_lent:
             shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -50,7 +50,7 @@ static void record_attribute(struct reply *r, size_t n) { say_number(r, "|", (in
 static void record_real(struct reply *r, double value)
 {
 	char text[32];
-	say_text(r, ",", slice_of(text, real_format(value, text)));
+	say_text(r, ",", slice_of(text, real_format_17(value, text)));
 }
 
 static void record_bulk(struct reply *r, struct slice bytes)

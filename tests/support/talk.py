@@ -46,7 +46,7 @@ def parse(data, at):
 DEFAULTS = ("requirepass", "", "maxmemory", "0", "maxmemory-policy", "noeviction", "maxmemory-samples", "5",
             "notify-keyspace-events", "", "proto-max-bulk-len", "536870912", "slowlog-max-len", "128",
             "slowlog-log-slower-than", "10000", "latency-tracking", "yes", "latency-monitor-threshold", "0",
-            "maxclients", "10000", "timeout", "0")
+            "maxclients", "10000", "timeout", "0", "stream-node-max-entries", "100", "stream-node-max-bytes", "4096")
 
 SUBSCRIBING = {b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE"}
 UNSUBSCRIBING = {b"UNSUBSCRIBE": b"SUBSCRIBE", b"PUNSUBSCRIBE": b"PSUBSCRIBE", b"SUNSUBSCRIBE": b"SSUBSCRIBE"}
@@ -197,6 +197,33 @@ class Talk:
         self.socket.close()
 
 
+# How to ask for all of a value, where DUMP may say it in several ways.
+CONTENT = {
+    b"list": lambda name: ("LRANGE", name, 0, -1),
+    b"set": lambda name: ("SMEMBERS", name),
+    b"hash": lambda name: ("HGETALL", name),
+    b"stream": lambda name: ("XINFO", "STREAM", name, "FULL", "COUNT", 0),
+}
+IN_ORDER = {b"set": 1, b"hash": 2}  # words of an element, where they are in no order
+
+
+def in_order(reply, n):
+    words = reply[1] or []
+    return reply[0], sorted(words[i:i + n] for i in range(0, len(words), n))
+
+
+def timeless(value):
+    """What XINFO says of a stream without times, and without the nodes of trees, which are a server's own."""
+    kind, content = value
+    if not isinstance(content, (list, tuple)):
+        return (kind, b"some time") if kind == b":" and int(content) > 10**12 else value
+    rest = [timeless(item) for item in content]
+    for i, item in enumerate(rest[:-1]):
+        if item[1] == b"radix-tree-nodes":
+            rest[i + 1] = None
+    return kind, rest
+
+
 class Peer:
     """One server and a stream's connections to it."""
 
@@ -221,17 +248,23 @@ class Peer:
         return [value for value, _ in got]
 
     def keyspaces(self):
-        """Everything that is stored, as [(db, key, DUMP, PEXPIRETIME, OBJECT ENCODING)], and what SCAN sees."""
+        """Everything that is stored, as [(db, key, content, PEXPIRETIME, OBJECT ENCODING)], and what SCAN sees. The
+        content is what DUMP says, but for lists, whose blocks may be parted in any way, and sets and hashes, whose
+        members are in no order."""
         rows = []
         keys = self.ask(*[command for db in range(16) for command in (("SELECT", db), ("KEYS", "*"))])[1::2]
         for db, (_, names) in enumerate(keys):
             if not names:
                 continue
             names = sorted(name for _, name in names)
-            facts = self.ask(("SELECT", db), ("DBSIZE",), *[fact for name in names for fact in (
-                ("DUMP", name), ("PEXPIRETIME", name), ("OBJECT", "ENCODING", name))])
+            types = self.ask(("SELECT", db), *[("TYPE", name) for name in names])[1:]
+            facts = self.ask(("SELECT", db), ("DBSIZE",), *[fact for name, type in zip(names, types) for fact in (
+                CONTENT.get(type[1], lambda name: ("DUMP", name))(name),
+                ("PEXPIRETIME", name), ("OBJECT", "ENCODING", name))])
             rows.append((db, "DBSIZE", facts[1], "SCAN", self.scan()))
-            rows += [(db, name, *facts[3 * i + 2:3 * i + 5]) for i, name in enumerate(names)]
+            contents = [in_order(fact, IN_ORDER[type[1]]) if type[1] in IN_ORDER else timeless(fact) if type[1] == b"stream" else
+                        fact for fact, type in zip(facts[2::3], types)]
+            rows += [(db, name, contents[i], *facts[3 * i + 3:3 * i + 5]) for i, name in enumerate(names)]
         return rows
 
     def scan(self):

@@ -1,6 +1,8 @@
 /* Numbers to text and back. */
 #include "engine/base/number.h"
 
+#include "engine/base/compiler.h"
+
 #include <criterion/criterion.h>
 #include <float.h>
 #include <math.h>
@@ -80,34 +82,6 @@ Test(integer, has_one_form_only)
 	cr_expect_eq(value, 7, "a failure leaves the output alone");
 }
 
-static void expect_real(double value, const char *expected)
-{
-	char text[32];
-	size_t len = real_format(value, text);
-	cr_expect(slice_equal(slice_of(text, len), slice_from_str(expected)), "%.17g: %.*s instead of %s", value,
-	          (int)len, text, expected);
-}
-
-Test(real, is_as_short_as_it_reads_back)
-{
-	expect_real(0, "0");
-	expect_real(-0.0, "-0");
-	expect_real(3, "3");
-	expect_real(-3.5, "-3.5");
-	expect_real(0.1, "0.1");
-	expect_real(0.1 + 0.2, "0.30000000000000004");
-	expect_real(1e18, "1000000000000000000");
-	expect_real(1e21, "1e+21");
-	expect_real(-1.5e-9, "-1.5e-9");
-	expect_real(0.001, "0.001");
-	expect_real(1.25e300, "1.25e+300");
-	expect_real(INFINITY, "inf");
-	expect_real(-INFINITY, "-inf");
-	expect_real(NAN, "nan");
-	expect_real(5e-324, "5e-324");
-	expect_real(1.7976931348623157e308, "1.7976931348623157e+308");
-}
-
 Test(real, reads_back_whatever_the_bits)
 {
 	for (int i = 0; i < 20000; i++) {
@@ -119,10 +93,77 @@ Test(real, reads_back_whatever_the_bits)
 		if (i % 2)
 			value = (double)(int64_t)(bits % 2000000) / 1000;
 		char text[33];
-		size_t len = real_format(value, text);
+		size_t len = real_format_17(value, text);
 		cr_assert_lt(len, 32u);
 		text[len] = '\0';
 		cr_assert_eq(strtod(text, NULL), value, "%s is not %.17g", text, value);
+	}
+}
+
+static void expect_17(double value, const char *expected)
+{
+	char text[32];
+	size_t len = real_format_17(value, text);
+	cr_expect(slice_equal(slice_of(text, len), slice_from_str(expected)), "%.17g: %.*s instead of %s", value,
+	          (int)len, text, expected);
+}
+
+Test(real, has_17_digits_on_the_wire)
+{
+	expect_17(0, "0");
+	expect_17(-0.0, "-0");
+	expect_17(-3, "-3");
+	expect_17(0.1, "0.10000000000000001");
+	expect_17(1e16, "10000000000000000");
+	expect_17(123456789012345678, "1.2345678901234568e+17");
+	expect_17(1e20, "1e+20");
+	expect_17(5e-324, "4.9406564584124654e-324");
+	expect_17(INFINITY, "inf");
+	expect_17(-INFINITY, "-inf");
+	expect_17(NAN, "nan");
+}
+
+static bool reads_double(const char *text, double expected)
+{
+	double value = 7;
+	bool read = real_parse_double(slice_from_str(text), &value);
+	return read && memcmp(&value, &expected, sizeof(value)) == 0;
+}
+
+Test(real, is_read_as_a_double)
+{
+	cr_expect(reads_double("0", 0));
+	cr_expect(reads_double("-0", -0.0));
+	cr_expect(reads_double("-.5", -0.5));
+	cr_expect(reads_double("5.", 5));
+	cr_expect(reads_double("0.1", 0.1));
+	cr_expect(reads_double("123456789012345", 123456789012345));
+	cr_expect(reads_double("12345678901234567890", 12345678901234567890.0));
+	cr_expect(reads_double("0.30000000000000004", 0.1 + 0.2));
+	cr_expect(reads_double("1e3", 1000));
+	cr_expect(reads_double("0x10", 16));
+	cr_expect(reads_double("+inf", INFINITY));
+	cr_expect(reads_double("-Infinity", -INFINITY));
+	cr_expect(reads_double("5e-324", 5e-324));
+	static const char *const bad[] = {"", "-", ".", " 1", "1 ", "nan", "1e400", "1e-400", "1.2.3", "1,5", "abc", "--1"};
+	for (size_t i = 0; i < array_len(bad); i++) {
+		double value = 7;
+		cr_expect(!real_parse_double(slice_from_str(bad[i]), &value), "%s", bad[i]);
+		cr_expect_eq(value, 7, "a failure leaves the output alone");
+	}
+}
+
+Test(real, is_read_as_strtod_reads_it)
+{
+	for (int i = 0; i < 200000; i++) {
+		char text[64];
+		uint64_t bits = random_next();
+		int len = i % 2 ? snprintf(text, sizeof(text), "%.*f", (int)(bits % 12), (double)(int64_t)bits / 9.3e12)
+		                : snprintf(text, sizeof(text), "%llu.%llu", (unsigned long long)(bits % 100000),
+		                           (unsigned long long)(bits >> 40));
+		double value;
+		cr_assert(real_parse_double(slice_of(text, (size_t)len), &value));
+		cr_assert_eq(value, strtod(text, NULL), "%s", text);
 	}
 }
 

@@ -168,10 +168,10 @@ static void exchange(const char *with, enum reactor_poll poll, uint64_t n_each, 
 	/* One in eight is a post; the last of all is answered or there is nothing after it. */
 	uint64_t goal = (both ? 2 : 1) * (n_each - n_each / 4);
 	cr_assert(watch(goal), "a wake was lost");
-	for (bool more = true; more;) { /* the rest, on a quiet machine */
+	for (int still_ms = 0; still_ms < 300;) { /* the rest; a busy machine may keep a thread waiting for long */
 		uint64_t before = sides[0].progress + sides[1].progress;
-		usleep(50000);
-		more = sides[0].progress + sides[1].progress != before;
+		usleep(10000);
+		still_ms = sides[0].progress + sides[1].progress == before ? still_ms + 10 : 0;
 	}
 	for (int i = 0; i < CORES; i++)
 		core_errand(sides[i].core, &stops[i]);

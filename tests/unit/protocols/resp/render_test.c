@@ -60,7 +60,7 @@ static const struct {
         ROW(say_map, "*14\r\n", "%7\r\n"),
         ROW(say_set, "*3\r\n", "~3\r\n"),
         ROW(say_push, "*3\r\n", ">3\r\n"),
-        ROW(say_real, "$3\r\n0.1\r\n", ",0.1\r\n"),
+        ROW(say_real, "$19\r\n0.10000000000000001\r\n", ",0.10000000000000001\r\n"),
         ROW(say_whole_real, "$2\r\n10\r\n", ",10\r\n"),
         ROW(say_infinity, "$3\r\ninf\r\n", ",inf\r\n"),
         ROW(say_less_infinity, "$4\r\n-inf\r\n", ",-inf\r\n"),

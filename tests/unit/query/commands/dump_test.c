@@ -240,8 +240,8 @@ static void expect_value(const char *typed_value_hex, uint8_t version, struct sl
 Test(dump, reads_every_form_of_a_string)
 {
 	expect_value("000568656c6c6f", 6, S("+OK\r\n"));
-	expect_value("000568656c6c6f", 11, S("+OK\r\n"));
-	expect_value("000568656c6c6f", 12, WRONG_FOOTER);
+	expect_value("000568656c6c6f", 12, S("+OK\r\n"));
+	expect_value("000568656c6c6f", 13, WRONG_FOOTER);
 	expect_value("00400568656c6c6f", 10, S("+OK\r\n"));
 	expect_value("00800000000568656c6c6f", 10, S("+OK\r\n"));
 	expect_value("0081000000000000000568656c6c6f", 10, S("+OK\r\n"));

@@ -90,7 +90,7 @@ Test(server, info_has_sections_and_fields)
 	        "# CPU\\x0d\\x0aused_cpu_sys:",
 	        "# Errorstats\\x0d\\x0a",
 	        "# Cluster\\x0d\\x0acluster_enabled:0",
-	        "# Keyspace\\x0d\\x0adb0:keys=1,expires=0,avg_ttl=0\\x0d\\x0a",
+	        "# Keyspace\\x0d\\x0adb0:keys=1,expires=0,avg_ttl=0,subexpiry=0\\x0d\\x0a",
 	};
 	const char *at = info;
 	for (size_t i = 0; i < array_len(fields); i++) {

@@ -64,6 +64,7 @@ static const struct session_ops client_ops = {
         .reply_ops = client_reply_ops,
         .push = client_push,
         .pushed = client_pushed,
+        .push_behind = client_push,
         .close = client_close,
         .address = client_address,
         .trust = client_trust,
@@ -204,7 +205,7 @@ static inline const char *client_pushes(struct client *client)
 	} while (0)
 
 /* The part of the last answer that follows `mark`, up to `end`. */
-static const char *field(const char *answer, const char *mark, const char *end)
+static inline const char *field(const char *answer, const char *mark, const char *end)
 {
 	static char text[1024];
 	const char *at = strstr(answer, mark);

@@ -6,6 +6,7 @@
 #include "engine/placement/placement.h"
 #include "storage/image/format.h"
 #include "storage/keyspace/keyspace.h"
+#include "storage/keyspace/list.h"
 #include "tests/unit/storage/disk/fibers.h"
 
 #include <errno.h>
@@ -97,14 +98,47 @@ static void put(struct world *w, const struct key *key)
 	memory_free(bytes);
 }
 
+/* False: it was the last element. */
+static bool change_list(struct world *w, struct collection *list)
+{
+	uint64_t n = list->object ? collection_count(list->object) : 0;
+	uint8_t bytes[200];
+	size_t len = draw_below(&w->chance, sizeof(bytes));
+	memset(bytes, (int)draw_below(&w->chance, 256), sizeof(bytes));
+	if (n && draw_below(&w->chance, 4) == 0)
+		list_cut(list, draw_below(&w->chance, n), 1);
+	else if (n && draw_below(&w->chance, 3) == 0)
+		list_set(list, draw_below(&w->chance, n), slice_of(bytes, len));
+	else
+		list_push(list, draw_below(&w->chance, 2) ? LIST_HEAD : LIST_TAIL, slice_of(bytes, len));
+	return !collection_close(list);
+}
+
+/* Some of many leaves, which are written piece by piece. */
+static void put_list(struct world *w, const struct key *key)
+{
+	struct collection list;
+	keyspace_delete(w->shard, key);
+	cr_assert_eq(collection_open(w->shard, key, OBJECT_LIST, FIND_QUIET, &list), OK);
+	for (uint64_t n = 1 + draw_below(&w->chance, draw_below(&w->chance, RARE(300, 20)) ? 20 : RARE(20000, 200)); n;
+	     n--)
+		(void)change_list(w, &list);
+}
+
 static void change_one(struct world *w)
 {
 	uint32_t space = (uint32_t)draw_below(&w->chance, SPACES), name = (uint32_t)draw_below(&w->chance, NAMES);
 	struct key key = key_of_name(w, space, name);
 	struct object *object = keyspace_find(w->shard, &key, FIND_QUIET);
+	struct collection list;
 	if (object && draw_below(&w->chance, 10) < w->deletes) {
 		keyspace_delete(w->shard, &key);
-	} else if (object && draw_below(&w->chance, 4) == 0) {
+	} else if (object && object_type(object) == OBJECT_LIST && draw_below(&w->chance, 2) == 0) {
+		cr_assert_eq(collection_open(w->shard, &key, OBJECT_LIST, FIND_QUIET, &list), OK);
+		(void)change_list(w, &list);
+	} else if (draw_below(&w->chance, 5) == 0) {
+		put_list(w, &key);
+	} else if (object && object_type(object) == OBJECT_STRING && draw_below(&w->chance, 4) == 0) {
 		size_t len = string_length(object);
 		memset(string_edit(w->shard, &key, len + 10) + len, 'e', 10);
 	} else if (object && draw_below(&w->chance, 4) == 0) {

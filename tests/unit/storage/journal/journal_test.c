@@ -397,12 +397,14 @@ Test(journal, logs_what_was_collected_as_a_plain_group)
 	put("a", "1");
 	put("b", "1");
 	changes_put_row(&changes, S("name"), S("value"));
+	changes_delete_row(&changes, S("other"));
 	journal_collect(journal, NULL);
-	cr_assert_eq(journal_flush_changes(journal, &changes), 3);
+	cr_assert_eq(journal_flush_changes(journal, &changes), 4);
 	expect(1, RECORD_SYSTEM_PUT, NULL, true);
-	expect(2, RECORD_KEY_PUT, "a", true);
-	expect(3, RECORD_KEY_PUT, "b", false);
-	cr_assert_eq(rests_on("a"), 3);
+	expect(2, RECORD_SYSTEM_DELETE, NULL, true);
+	expect(3, RECORD_KEY_PUT, "a", true);
+	expect(4, RECORD_KEY_PUT, "b", false);
+	cr_assert_eq(rests_on("a"), 4);
 	cr_assert_eq(journal_flush_changes(journal, &changes), 0);
 	changes_free(&changes);
 }
@@ -435,4 +437,20 @@ Test(journal, puts_rows)
 	cr_assert_eq(record.slot, SLOT_SYSTEM);
 	cr_assert(slice_equal(body.key, S("name")));
 	cr_assert(slice_equal(body.value, S("value")));
+}
+
+Test(journal, prepares_rows_alone)
+{
+	struct changes changes = {0};
+	changes_put_row(&changes, S("name"), S("value"));
+	changes_delete_row(&changes, S("other"));
+	cr_assert_eq(journal_prepare(journal, &changes, &tx), 3);
+	changes_free(&changes);
+	expect(1, RECORD_TX_PREPARE, NULL, true);
+	expect(2, RECORD_SYSTEM_PUT, NULL, true);
+	expect(3, RECORD_SYSTEM_DELETE, NULL, false);
+	struct record record = fake_record(journal_log_, 3);
+	struct record_body body;
+	cr_assert(record_parse(&record, &body));
+	cr_assert(slice_equal(body.key, S("other")));
 }

@@ -11,14 +11,14 @@ enum { KEYS = 6, ACTORS = 24, STEPS = 20000 };
 struct actor {
 	struct lock_waiter waiter; /* first */
 	bool waiting, granted;
-	unsigned order; /* of asking */
+	unsigned order;   /* of asking */
 	unsigned holding; /* number of it */
 };
 
 static struct actor actors[ACTORS];
 static struct locks *locks;
 static unsigned clock_of_asking, holdings;
-static int holder[KEYS];   /* actor that holds the key, or -1 */
+static int holder[KEYS]; /* actor that holds the key, or -1 */
 static int gate_holder;
 
 static int held(void)
@@ -39,7 +39,8 @@ static void note_granted(struct actor *a)
 		break;
 	case LOCK_HOLD:
 		cr_assert(gate_holder < 0);
-		cr_assert(holder[a->waiter.fingerprint] == -1 || holder[a->waiter.fingerprint] == -2, "two hold one key");
+		cr_assert(holder[a->waiter.fingerprint] == -1 || holder[a->waiter.fingerprint] == -2,
+		          "two hold one key");
 		holder[a->waiter.fingerprint] = id;
 		a->granted = true;
 		a->holding = holdings++;
@@ -66,9 +67,21 @@ static void on_turn(struct shard *shard, struct lock_waiter *waiter)
 	note_granted(a);
 }
 
+static unsigned refusals;
+
+static void on_refusal(struct shard *shard, struct lock_waiter *waiter, const char *why)
+{
+	struct actor *a = container_of(waiter, struct actor, waiter);
+	cr_assert(a->waiting);
+	cr_assert_str_eq(why, "busy");
+	a->waiting = false;
+	refusals++;
+}
+
 static void ask(struct actor *a, enum lock_kind kind, uint64_t key)
 {
 	a->waiter = (struct lock_waiter){.fingerprint = key, .kind = kind, .run = on_turn};
+	a->waiter.refused = rand() % 2 ? on_refusal : NULL;
 	a->order = ++clock_of_asking;
 	a->waiting = true;
 	if (lock_take(locks, &a->waiter))
@@ -90,6 +103,32 @@ static void give_back(struct actor *a)
 		holder[key] = -1;
 }
 
+/* Of those who wait behind the gate nobody is held up by a key. */
+static bool is_refused(const struct actor *a, bool by_gate, uint64_t key)
+{
+	if (!a->waiting || !a->waiter.refused)
+		return false;
+	return by_gate || a->waiter.kind == LOCK_GATE || a->waiter.fingerprint == key;
+}
+
+static void turn_away(const struct actor *a)
+{
+	bool by_gate = a->waiter.kind == LOCK_GATE;
+	uint64_t key = a->waiter.fingerprint;
+	if (by_gate)
+		gate_turn_away(NULL, locks, "busy");
+	else
+		lock_turn_away(NULL, locks, key, "busy");
+	/* Those who lined up behind a gate's waiter have gone on to the key, and are refused the next time. */
+	if (!by_gate)
+		lock_turn_away(NULL, locks, key, "busy");
+	bool gated = false;
+	for (int i = 0; i < ACTORS; i++)
+		gated |= actors[i].waiting && actors[i].waiter.kind == LOCK_GATE;
+	for (int i = 0; i < ACTORS && !(gated && !by_gate); i++)
+		cr_assert_not(is_refused(&actors[i], by_gate, key), "actor %d waits on", i);
+}
+
 static void check_numbers(void)
 {
 	uint64_t oldest = UINT64_MAX;
@@ -109,10 +148,16 @@ Test(locks, random_actors_never_share_and_all_get_their_turn)
 	srand(7);
 	for (int step = 0; step < STEPS; step++) {
 		struct actor *a = &actors[rand() % ACTORS];
-		if (a->granted)
+		if (a->granted && rand() % 4 == 0)
+			turn_away(a);
+		else if (a->granted)
 			give_back(a);
 		else if (!a->waiting)
-			ask(a, rand() % 20 == 0 ? LOCK_GATE : rand() % 2 ? LOCK_HOLD : LOCK_PASS, (uint64_t)(rand() % KEYS));
+			ask(a,
+			    rand() % 20 == 0 ? LOCK_GATE
+			    : rand() % 2     ? LOCK_HOLD
+			                     : LOCK_PASS,
+			    (uint64_t)(rand() % KEYS));
 		check_numbers();
 	}
 	for (bool again = true; again;) {
@@ -126,6 +171,7 @@ Test(locks, random_actors_never_share_and_all_get_their_turn)
 	for (int i = 0; i < ACTORS; i++)
 		cr_assert_not(actors[i].waiting, "actor %d starves", i);
 	cr_assert(locks_at_rest(locks));
+	cr_assert_gt(refusals, 100);
 	locks_free(locks);
 }
 

@@ -10,9 +10,9 @@
 enum { DISK_BYTES = 256 * 1024 * 1024, SEGMENT_SIZE = 256 * 1024 };
 static const uint64_t MS = 1000 * 1000;
 
-static struct log *open_log(struct stage *s, enum log_mode mode)
+static struct log *open_log_of(struct stage *s, enum log_mode mode, uint64_t segment_size)
 {
-	struct log_start start = start_of(SEGMENT_SIZE);
+	struct log_start start = start_of(segment_size);
 	int error;
 	make_directory(s, NULL);
 	struct log *log = log_open(s->core, &start, &error);
@@ -20,6 +20,8 @@ static struct log *open_log(struct stage *s, enum log_mode mode)
 	log_set_mode(log, mode);
 	return log;
 }
+
+static struct log *open_log(struct stage *s, enum log_mode mode) { return open_log_of(s, mode, SEGMENT_SIZE); }
 
 static uint64_t append(struct log *log, size_t size)
 {
@@ -100,6 +102,39 @@ STORY(modes, everysec_writes_full_frames_at_once)
 	cr_assert_gt(log_backlog(log), 0);
 	pass(s, 10 * MS);
 	cr_assert_eq(log_backlog(log), 0);
+	log_close(log);
+}
+
+/* Of 50 KB five go into a frame of 256 KiB. */
+STORY(modes, full_frames_leave_together_while_nobody_waits)
+{
+	struct log *log = open_log_of(s, LOG_EVERYSEC, 4 * 1024 * 1024);
+	append(log, 1);
+	pass(s, 30 * MS);
+	uint64_t before = frames(log);
+	for (int i = 0; i < 3 * 5; i++)
+		append(log, 50 * 1000);
+	pass(s, 5 * MS);
+	cr_assert_eq(frames(log), before);
+	pass(s, 20 * MS);
+	cr_assert_eq(frames(log), before + 3);
+	for (int i = 0; i < 4 * 5 + 1; i++)
+		append(log, 50 * 1000);
+	pass(s, 5 * MS);
+	cr_assert_eq(frames(log), before + 7);
+	log_close(log);
+}
+
+STORY(modes, frames_that_fill_leave_at_once_for_who_waits)
+{
+	struct log *log = open_log_of(s, LOG_EVERYSEC, 4 * 1024 * 1024);
+	for (int i = 0; i < 7; i++)
+		append(log, 50 * 1000);
+	uint64_t from_ns = s->core->now_ns;
+	cr_assert_eq(log_wait_for(s->core, log, 2), 0);
+	cr_assert_lt(s->core->now_ns, from_ns + 5 * MS);
+	cr_assert_eq(frames(log), 2);
+	cr_assert_eq(log_durable(log), 7);
 	log_close(log);
 }
 

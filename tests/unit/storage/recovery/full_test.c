@@ -9,6 +9,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { DISK_BYTES = 1 << 30, SEGMENT_SIZE = 64 * 1024, VALUE_BYTES = 3000, NAME_ROOM = 32 };
 static const uint64_t MS = 1000 * 1000;
@@ -302,6 +304,53 @@ Test(full, it_starts)
 	}
 	cr_assert(house_open(&house, disk, model, 1, 9), "%s", house.why);
 	cr_assert(house_run(&house, do_recover, &fullness));
+	house_close(&house);
+	sim_disk_free(disk);
+}
+
+/* ---- lives that are too short for an image ---------------------------------------------------------- */
+
+enum { FEW = 20, SHORT_LIVES = 16 };
+
+/* Few keys again and again, until nothing may grow; then deletions, until none is taken or for a while. */
+static void do_wear_out(struct house *house, void *arg)
+{
+	uint32_t life = *(uint32_t *)arg;
+	if (life == 0)
+		set_room(house, 4 << 20);
+	for (uint32_t k = 0; act(house, SHARD_GROWS, k % FEW, NULL) == OK; k++)
+		sync_all(house);
+	for (uint32_t k = 0; k < 300 * life && act(house, SHARD_WRITES, k % FEW, NULL) == OK; k++)
+		(void)act(house, SHARD_GROWS, k % FEW, NULL);
+}
+
+static void do_find_room(struct house *house, void *arg) { must(until_room(house, 0) < 20000 * MS); }
+
+static void live_shortly(struct sim_disk *disk, struct model *model, uint32_t life)
+{
+	struct house house = {.options.image_log_bytes = UINT64_MAX};
+	pid_t child = fork();
+	if (child == 0) {
+		must(house_open(&house, disk, model, 1 + life % 3, life), "life %u: %s", life, house.why);
+		(void)house_run(&house, do_wear_out, &life);
+		_exit(0);
+	}
+	int status = -1;
+	waitpid(child, &status, 0);
+	cr_assert(status == 0, "life %u", life);
+	sim_disk_kill(disk, life);
+}
+
+/* What fills the disk is the log, and no life was long enough to make room: the next is. */
+Test(full, of_logs_of_short_lives_it_is_not_for_long)
+{
+	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
+	struct model *model = model_new(1);
+	struct house house = {.options.image_log_bytes = UINT64_MAX};
+	for (uint32_t life = 0; life < SHORT_LIVES; life++)
+		live_shortly(disk, model, life);
+	cr_assert(house_open(&house, disk, model, 2, 99), "%s", house.why);
+	cr_assert(house_run(&house, do_find_room, NULL));
 	house_close(&house);
 	sim_disk_free(disk);
 }

@@ -157,6 +157,7 @@ static void unmake_cores(struct house *house)
 
 static void fail_open(struct house *house)
 {
+	fprintf(stderr, "does not open: %s\n", house->why);
 	store_free(house->store);
 	unmake_cores(house);
 }
@@ -338,13 +339,13 @@ static bool fetch_if_cold(struct house *house, struct shard *shard, uint32_t k, 
 {
 	char name[NAME_MAX_BYTES];
 	struct key key = key_of_number(house, k, name);
-	if (!tier_must_fetch(shard, &key))
+	if (!tier_must_fetch(shard, &key, &reach_all))
 		return false;
 	house->model->fetches++;
 	if (held)
-		tier_fetch_held(shard, &key, held);
+		tier_fetch_held(shard, &key, &reach_all, held);
 	else
-		tier_fetch(shard, &key, false);
+		tier_fetch(shard, &key, &reach_all, false);
 	return true;
 }
 
@@ -710,9 +711,9 @@ static bool make_warm(struct house *house, uint32_t k)
 	char name[NAME_MAX_BYTES];
 	struct key key = key_of_number(house, k, name);
 	struct core *core = house->cores[core_of_slot(house->cores[0].core, key.slot)].core;
-	while (tier_must_fetch(core->shard, &key)) {
+	while (tier_must_fetch(core->shard, &key, &reach_all)) {
 		core_set_current(core);
-		tier_fetch(core->shard, &key, false);
+		tier_fetch(core->shard, &key, &reach_all, false);
 		house->model->fetches++;
 		if (!house_step(house))
 			return false;
