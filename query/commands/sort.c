@@ -6,6 +6,7 @@
 #include "query/commands/sort.h"
 
 #include "engine/placement/placement.h"
+#include "storage/keyspace/cold.h"
 
 /* ---- arguments -------------------------------------------------------------------- */
 
@@ -104,15 +105,10 @@ static bool stays_on(const struct core *core, struct slice pattern, uint16_t hom
 }
 
 /* May it have to wait for what it reads? Values that are cold come back first. */
-static bool is_tiered(const struct shard *shard)
-{
-	return shard->counters.cold_keys > 0 || shard->policy == EVICT_TIER;
-}
-
 static bool sort_roams(const struct core *core, const struct slice *argv, uint32_t argc)
 {
 	uint16_t home = core_of_slot(core, slot_of(argv[1]));
-	bool has_patterns = false, strays = is_tiered(core->shard);
+	bool has_patterns = false, strays = shard_is_tiered(core->shard);
 	for (uint32_t at = 2; at < argc; at++) {
 		int values = values_of(argv[at], true);
 		if (values < 0 || argc - at - 1 < (uint32_t)values)

@@ -202,22 +202,15 @@ static bool read_score(struct slice text, double *out)
 	return sound;
 }
 
-static int compare_bytes(struct slice a, struct slice b)
-{
-	size_t len = a.len < b.len ? a.len : b.len;
-	int order = len > 0 ? memcmp(a.ptr, b.ptr, len) : 0;
-	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare(const struct sort *sort, const struct sort_item *a, const struct sort_item *b)
 {
 	int order;
 	if (!sort->options.alpha && a->score != b->score)
 		order = a->score < b->score ? -1 : 1;
 	else if (!sort->options.alpha || !sort->options.by.ptr)
-		order = compare_bytes(text_slice(sort, a->name), text_slice(sort, b->name));
+		order = slice_compare(text_slice(sort, a->name), text_slice(sort, b->name));
 	else if (a->by.there && b->by.there)
-		order = compare_bytes(text_slice(sort, a->by), text_slice(sort, b->by));
+		order = slice_compare(text_slice(sort, a->by), text_slice(sort, b->by));
 	else
 		order = a->by.there - b->by.there;
 	return sort->options.descending ? -order : order;

@@ -295,7 +295,6 @@ static enum err run_zrevrangebyscore(struct exec *exec) { return range(exec, BY_
 static enum err run_zrangebylex(struct exec *exec) { return range(exec, BY_MEMBER, false, false); }
 static enum err run_zrevrangebylex(struct exec *exec) { return range(exec, BY_MEMBER, false, true); }
 
-/* Source and target may be one key: it is replaced when all is copied. */
 /* Elements of these ranks, in no table yet: shared, if they are all of a large sorted set. */
 static struct collection copy_of(struct exec *exec, const struct object *source, struct ranks ranks)
 {
@@ -313,6 +312,7 @@ static struct collection copy_of(struct exec *exec, const struct object *source,
 	return made;
 }
 
+/* Source and target may be one key: it is replaced when all is copied. */
 static enum err run_zrangestore(struct exec *exec)
 {
 	struct object *source;

@@ -16,16 +16,5 @@ bool needs_values(const struct command *command, const struct slice *argv, uint3
 /* What a call needs of a large collection at argv[at]; nothing, if it looks at no values. */
 struct reach call_reach(const struct command *command, const struct slice *argv, uint32_t argc, uint32_t at);
 
-static inline bool shard_has_cold(const struct shard *shard)
-{
-	return shard->counters.cold_keys > 0 || shard->counters.cold_leaves > 0;
-}
-
-/* May anything of this shard be cold, or full? */
-static inline bool shard_is_tiered(const struct shard *shard)
-{
-	return shard_has_cold(shard) || shard->policy == EVICT_TIER;
-}
-
 /* Before a command runs: a value that it needs and that is cold still is one that cannot be had. */
 enum err values_are_here(const struct exec *exec) must_check;

@@ -105,11 +105,12 @@ static struct queued *queued_new(const struct command *command, const struct sli
 	return queued;
 }
 
-/* Whatever a queued command does later: being kept takes memory. False: refused. */
+/* Whatever a queued command does later: being kept takes memory. False: refused. Where there may be room soon EXEC
+ * waits for it. */
 static bool may_queue(struct session *session, struct reply *reply)
 {
 	struct shard *shard = session->core->shard;
-	if (!shard->memory_max || shard_admit(shard))
+	if (!shard->memory_max || shard_admit(shard) || tier_is_full(shard))
 		return true;
 	reply_err(reply, ERR_NO_MEMORY);
 	session->transaction->spoiled = true;

@@ -27,6 +27,17 @@ enum {
 	COLD_VALUE_MAX = 16 * 1024 * 1024, /* what is longer stays */
 };
 
+static inline bool shard_has_cold(const struct shard *shard)
+{
+	return shard->counters.cold_keys > 0 || shard->counters.cold_leaves > 0;
+}
+
+/* May anything of this shard be cold, or full? */
+static inline bool shard_is_tiered(const struct shard *shard)
+{
+	return shard_has_cold(shard) || shard->policy == EVICT_TIER;
+}
+
 bool object_is_cold(const struct object *object);
 /* How long a value is that may leave memory; 0: none of its kind may. */
 size_t object_chillable(const struct object *object);

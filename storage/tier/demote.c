@@ -398,8 +398,8 @@ bool demote_some(struct tier *tier)
 	bool barren = !any && !g.failed && !busy && g.walk.seen >= round;
 	batch_fini(tier, &g.batch);
 	if (barren)
-		tier->stuck = tier->barren = true;
+		tier->stuck = STUCK_BARREN;
 	else if (any)
-		tier->stuck = false;
+		tier->stuck = STUCK_NOT;
 	return any;
 }

@@ -11,6 +11,12 @@
 
 enum { RETRY_NS = 200 * 1000 * 1000, BUSY_NS = 1000 * 1000, BUSY_MAX = 200 };
 
+/* How often in a row nothing could leave; as long as values are read meanwhile, what holds them up goes on. */
+struct patience {
+	unsigned times;
+	uint64_t reads;
+};
+
 /* ---- the worker ------------------------------------------------------------------------- */
 
 /* Where nothing could leave, what came since may. It is looked at no sooner than the memory is all used: each look
@@ -18,7 +24,7 @@ enum { RETRY_NS = 200 * 1000 * 1000, BUSY_NS = 1000 * 1000, BUSY_MAX = 200 };
 static bool is_stuck(const struct tier *tier)
 {
 	bool has_grown = shard_memory(tier->shard) > tier->least_memory && shard_excess(tier->shard, 100) > 0;
-	return tier->stuck && !(tier->barren && has_grown);
+	return tier->stuck != STUCK_NOT && !(tier->stuck == STUCK_BARREN && has_grown);
 }
 
 bool tier_wants_room(const struct tier *tier)
@@ -34,27 +40,47 @@ void tier_fail(struct tier *tier, const char *what, int error)
 		log_warning("values cannot leave memory: %s in %s/tier: %s; tried again in a while", what,
 		            tier->directory, strerror(error));
 	tier->error = error;
-	tier->stuck = true;
-	tier->barren = false;
+	tier->stuck = STUCK_FAILED;
 	tier->retry_ns = tier->core->now_ns + RETRY_NS;
 }
 
+static bool can_leave(const struct shard *shard)
+{
+	return shard->tier && shard->tier->begun && !is_stuck(shard->tier) && !shard->tier->stopping;
+}
+
+/* Somebody waits for room that has not been told yet that there is none. */
+static void begin_anew(struct tier *tier)
+{
+	if (tier->stuck == STUCK_BUSY)
+		tier->stuck = STUCK_NOT;
+	tier_look(tier);
+}
+
+/* Those who wait now; who comes meanwhile has not waited yet. */
 void tier_serve_rooms(struct tier *tier)
 {
-	while (!list_empty(&tier->rooms) && !tier_is_full(tier->shard)) {
-		struct link *link = list_pop_front(&tier->rooms);
+	struct link *last = tier->rooms.prev, *link = NULL;
+	tier->serving = true;
+	while (link != last && !list_empty(&tier->rooms) &&
+	       (shard_excess(tier->shard, 100) == 0 || !can_leave(tier->shard))) {
+		link = list_pop_front(&tier->rooms);
 		struct room_waiter *waiter = container_of(link, struct room_waiter, link);
 		waiter->run(tier->shard, waiter);
 	}
+	tier->serving = false;
+	if (!list_empty(&tier->rooms))
+		begin_anew(tier);
 }
 
-/* What could go is locked or lent, for a moment; or it has gone, and an image keeps it for as long as it takes. */
-static bool wait_for_others(struct tier *tier, unsigned *times)
+/* What could go is locked or lent, for a moment: by whoever fetches it, for as long as that takes; or it has gone, and
+ * an image keeps it for as long. */
+static bool wait_for_others(struct tier *tier, struct patience *patience)
 {
-	if (tier->shard->counters.streams == 0 && ++*times > BUSY_MAX) {
-		tier->stuck = true;
-		tier->barren = false;
-	}
+	if (tier->shard->counters.streams > 0 || tier->counters.reads != patience->reads)
+		*patience = (struct patience){.reads = tier->counters.reads};
+	if (++patience->times > BUSY_MAX)
+		tier->stuck = STUCK_BUSY;
 	if (is_stuck(tier))
 		return false;
 	fiber_sleep(tier->core, BUSY_NS);
@@ -63,17 +89,17 @@ static bool wait_for_others(struct tier *tier, unsigned *times)
 
 static void make_room(struct tier *tier)
 {
-	unsigned times = 0;
+	struct patience patience = {0};
 	while (!tier->stopping && tier_wants_room(tier)) {
 		bool any = demote_some(tier);
 		if (any)
-			times = 0;
-		else if (!wait_for_others(tier, &times))
+			patience.times = 0;
+		else if (!wait_for_others(tier, &patience))
 			break;
 		tier_serve_rooms(tier);
 		fiber_yield(tier->core);
 	}
-	if (tier->stuck && tier->retry_ns <= tier->core->now_ns)
+	if (tier->stuck != STUCK_NOT && tier->retry_ns <= tier->core->now_ns)
 		tier->retry_ns = tier->core->now_ns + RETRY_NS;
 	tier_serve_rooms(tier);
 }
@@ -83,7 +109,7 @@ static void work(void *arg)
 	struct tier *tier = arg;
 	struct tier_file *file;
 	make_room(tier);
-	while (!tier->stopping && tier->clean_due && !tier->stuck && (file = clean_choose(tier))) {
+	while (!tier->stopping && tier->clean_due && tier->stuck == STUCK_NOT && (file = clean_choose(tier))) {
 		clean_file(tier, file);
 		make_room(tier);
 	}
@@ -118,9 +144,10 @@ void tier_tend(struct tier *tier)
 
 /* ---- pressure --------------------------------------------------------------------------- */
 
-static bool can_leave(const struct shard *shard)
+/* Those who waited were told so; who comes now may wait. */
+static bool is_held_up(const struct shard *shard)
 {
-	return shard->tier && shard->tier->begun && !is_stuck(shard->tier) && !shard->tier->stopping;
+	return shard->tier && shard->tier->stuck == STUCK_BUSY && !shard->tier->stopping;
 }
 
 /* What is admitted below the limit grows from there. */
@@ -142,13 +169,14 @@ bool tier_admit(struct shard *shard)
 
 bool tier_is_full(const struct shard *shard)
 {
-	return shard->policy == EVICT_TIER && shard_excess(shard, 100) > 0 && can_leave(shard);
+	return shard->policy == EVICT_TIER && shard_excess(shard, 100) > 0 && (can_leave(shard) || is_held_up(shard));
 }
 
 void tier_wait_for_room(struct shard *shard, struct room_waiter *waiter)
 {
 	list_push_back(&shard->tier->rooms, &waiter->link);
-	tier_look(shard->tier);
+	if (!shard->tier->serving)
+		begin_anew(shard->tier);
 }
 
 /* ---- life ------------------------------------------------------------------------------- */

@@ -70,6 +70,14 @@ struct batch {
 	bool waited;        /* others have run */
 };
 
+/* Why nothing leaves memory. */
+enum stuck {
+	STUCK_NOT,
+	STUCK_BARREN, /* all that could leave has */
+	STUCK_BUSY,   /* what could leave has been locked or lent for long: who asks from now on waits anew */
+	STUCK_FAILED, /* nothing can be written */
+};
+
 struct tier {
 	struct core *core;
 	struct shard *shard;
@@ -86,10 +94,10 @@ struct tier {
 	struct tier_file *cleaning; /* what is live in it is moved; NULL: none */
 	struct fiber *stopper;      /* waits for the end of the worker and of all fetches */
 	struct link rooms;          /* struct room_waiter */
-	bool stuck;                 /* nothing can leave, or nothing can be written: */
-	uint64_t retry_ns;          /* not before this is it tried again */
-	bool barren;                /* stuck since all that could leave had, */
-	uint64_t least_memory;      /* with so much used; less, if an admission has seen less since */
+	bool serving;               /* those in `rooms` are told */
+	enum stuck stuck;           /* not STUCK_NOT: */
+	uint64_t retry_ns;          /* not before this is it tried again, by itself */
+	uint64_t least_memory;      /* used when it was last tried; less, if an admission has seen less since */
 	int error;                  /* errno of the last write, if it failed */
 	uint64_t forgotten_lsn;
 	bool clean_due;

@@ -80,7 +80,7 @@ static void run(struct script_state *state, struct slice text, const struct slic
 	int function = script_compile(state, text, &answer);
 	if (function >= 0) {
 		struct script_call what = {
-		        .function = function, .name = "it", .args = args, .n_args = n, .host = &host};
+		        .function = function, .name = S("it"), .args = args, .n_args = n, .host = &host};
 		looks = 0;
 		answer.len = 0;
 		if (script_run(state, &what, &answer))

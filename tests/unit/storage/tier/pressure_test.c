@@ -3,6 +3,7 @@
 
 #include "engine/core/fiber.h"
 #include "storage/keyspace/value.h"
+#include "storage/locks/locks.h"
 #include "storage/recovery/store_private.h"
 #include "storage/tier/tier.h"
 
@@ -101,6 +102,63 @@ Test(pressure, refuses_nobody_while_values_can_leave)
 	struct house house = {.memory_max = MEMORY};
 	cr_assert(house_open(&house, disk, model, 1, 1), "%s", house.why);
 	cr_assert(house_run(&house, press, NULL));
+	house_close(&house);
+	sim_disk_free(disk);
+}
+
+/* ---- values that are locked for long -------------------------------------------------------------- */
+
+static const uint64_t LONG_NS = 2000ull * 1000 * 1000;
+
+struct asker {
+	struct room_waiter room;
+	bool told, has_room;
+};
+
+static void note_answer(struct shard *shard, struct room_waiter *waiter)
+{
+	struct asker *asker = container_of(waiter, struct asker, room);
+	asker->told = true;
+	asker->has_room = shard_admit(shard) && shard_excess(shard, 100) == 0;
+}
+
+static void ask(const struct story *story, struct asker *asker)
+{
+	*asker = (struct asker){.room.run = note_answer};
+	must(tier_is_full(story->shard));
+	tier_wait_for_room(story->shard, &asker->room);
+}
+
+/* Whoever finds all locked for long is refused; but whoever comes later waits too, and gets room once it is there. */
+static void lock_all(struct house *house, void *arg)
+{
+	struct story story = {.house = house, .shard = house->cores[0].core->shard};
+	struct locks *locks = story.shard->locks;
+	struct asker first, second;
+	char name[NAME_ROOM];
+	while (shard_excess(story.shard, 100) == 0) {
+		must(lock_try(locks, key_of(&story, story.n_keys, name).hash));
+		put(&story, LONG);
+	}
+	ask(&story, &first);
+	fiber_sleep(story.shard->core, LONG_NS);
+	must(first.told && !first.has_room);
+	ask(&story, &second);
+	pass_a_moment(&story);
+	must(!second.told);
+	for (uint32_t i = 0; i < story.n_keys; i++)
+		lock_release(story.shard, locks, key_of(&story, i, name).hash);
+	pass_a_moment(&story);
+	must(second.told && second.has_room);
+}
+
+Test(pressure, lets_who_comes_later_wait_for_what_is_locked)
+{
+	struct sim_disk *disk = sim_disk_new(DISK_BYTES);
+	struct model *model = model_new(1);
+	struct house house = {.memory_max = MEMORY};
+	cr_assert(house_open(&house, disk, model, 1, 1), "%s", house.why);
+	cr_assert(house_run(&house, lock_all, NULL));
 	house_close(&house);
 	sim_disk_free(disk);
 }
