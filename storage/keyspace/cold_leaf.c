@@ -192,7 +192,7 @@ bool reach_away(const struct object *object, const struct reach *reach, uint64_t
 enum {
 	WHOLE_MAX = RARE(128 * 1024, 100), /* bytes of leaves: as many leave with the value as a whole */
 	LEAF_MIN = RARE(512, 32),          /* bytes: what is shorter gains little */
-	STAYS = RARE(128 * 1024, 0), /* bytes of a collection that are left alone: leaves that are used come and go */
+	STAYS = RARE(16 * 1024, 0), /* bytes of a collection that are left alone: leaves that are used come and go */
 	LOOK_AT = 2048,              /* leaves at once */
 	FIND_AMONG = 64,             /* on either side */
 };
