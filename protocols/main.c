@@ -49,10 +49,12 @@ static int version_main(int argc, char **argv, char *const *environment)
 	return 0;
 }
 
+static bool is_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0; }
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "help";
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+	if (is_help(name) || (strcmp(name, "serve") == 0 && argc > 2 && is_help(argv[2])))
 		name = "help";
 	if (strcmp(name, "--version") == 0)
 		name = "version";

@@ -52,6 +52,12 @@ def test_drain_answers_what_was_asked(server):
             stopper.join()
 
 
+def test_help_is_where_it_is_looked_for(server):
+    for words in ([], ["help"], ["--help"], ["serve", "--help"], ["serve", "-h"]):
+        done = subprocess.run([server.program, *words], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0 and "--data-dir" in done.stdout, words
+
+
 def test_one_server_for_a_directory(server):
     with Server(server.program, io=server.io) as other:
         again = subprocess.run([server.program, "serve", "--data-dir", os.path.join(other.directory, "data"),
