@@ -382,11 +382,64 @@ static bool log_put_short(struct journal *journal, const struct change *change, 
 	return true;
 }
 
+/* A value too large to be packed in one go: in the state in which it is now, while the log makes its frames. */
+struct large_put {
+	struct log_source source;
+	struct shard *shard;
+	struct object_stream *value;
+	struct buf head; /* of the body, to be read before the value */
+	size_t head_at;
+};
+
+static void large_read(struct log_source *source, uint8_t *to, size_t n)
+{
+	struct large_put *put = container_of(source, struct large_put, source);
+	size_t left = put->head.len - put->head_at, some = n < left ? n : left;
+	copy_short(to, put->head.ptr + put->head_at, some);
+	put->head_at += some;
+	size_t got = object_stream_read(put->value, to + some, n - some);
+	assert(got == n - some);
+}
+
+static void large_free(struct log_source *source)
+{
+	struct large_put *put = container_of(source, struct large_put, source);
+	object_stream_free(put->shard, put->value);
+	buf_fini(&put->head);
+	memory_free(put);
+}
+
+/* False: it is not so large. */
+static bool log_put_large(struct journal *journal, const struct change *change, struct slice name,
+                          const struct object *object, bool more, uint64_t *lsn)
+{
+	struct object_stream *value = object_stream_new(journal->shard, object);
+	if (likely(!value))
+		return false;
+	if (object_stream_length(value) <= FRAGMENT_MAX) {
+		object_stream_free(journal->shard, value);
+		return false;
+	}
+	int64_t expires_ms = object_expires_ms(object);
+	uint32_t length = (uint32_t)name.len;
+	struct large_put *put = memory_zalloc(sizeof(*put));
+	buf_append(&put->head, slice_of(&expires_ms, sizeof(expires_ms)));
+	buf_append(&put->head, slice_of(&length, sizeof(length)));
+	buf_append(&put->head, name);
+	put->source = (struct log_source){
+	        .length = put->head.len + object_stream_length(value), .read = large_read, .free = large_free};
+	put->shard = journal->shard;
+	put->value = value;
+	*lsn = log_append_later(journal->log, RECORD_KEY_PUT, change->slot, change->space, &put->source, more);
+	return true;
+}
+
 static uint64_t log_put(struct journal *journal, const struct change *change, struct slice name,
                         const struct object *object, bool more)
 {
 	uint64_t lsn;
-	if (likely(log_put_short(journal, change, name, object, more, &lsn)))
+	if (likely(log_put_short(journal, change, name, object, more, &lsn)) ||
+	    log_put_large(journal, change, name, object, more, &lsn))
 		return lsn;
 	int64_t expires_ms = object_expires_ms(object);
 	uint32_t length = (uint32_t)name.len;

@@ -9,6 +9,7 @@
 #include "engine/base/list.h"
 #include "storage/log/format.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { BATCH_FRAMES = RARE(4, 2) };
@@ -18,6 +19,7 @@ struct frame {
 	uint32_t used, limit;
 	uint32_t n_records; /* once it is shut */
 	uint16_t flags;
+	bool sealed;
 	uint64_t at; /* in its segment; SEGMENT_FRAMES_AT: it begins one */
 	uint64_t first_lsn;
 	uint64_t durable_lsn; /* as its header says, once it is shut */

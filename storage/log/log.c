@@ -9,7 +9,8 @@
  * and a sync of the file makes all of it durable at once. A segment begins when everything
  * before it is durable, so it can be only the last segment that has a torn tail.
  *
- * Frames get their checksums when they are shut, one by one; a write of several finds that work done.
+ * Frames get their checksums when they are shut, one by one; a write of several finds that work done. Not so those behind
+ * a body that is made later (log_append_later()): each names the one before it, so they are sealed when they are written.
  */
 #include "storage/log/log.h"
 
@@ -21,6 +22,7 @@
 #include "storage/log/batch_private.h"
 #include "storage/log/frame_private.h"
 #include "storage/log/reader.h"
+#include "storage/log/run_private.h"
 #include "storage/log/segment_private.h"
 #include "storage/log/waiters_private.h"
 
@@ -38,9 +40,9 @@ enum {
 	GATHER_NS = 10 * 1000 * 1000, /* that a frame may fill while nobody asks */
 	SYNC_NS = 1000 * 1000 * 1000,
 	IDLE_NS = 10 * 1000 * 1000,
-	FRAGMENT_MIN = 64,         /* of a body: less is not worth a record */
-	LINE = 64,                 /* of a cache */
-	ROOM_LAST = 2 * LOG_BLOCK, /* for a closing frame, and the outcome of a transaction */
+	LINE = 64,                         /* of a cache */
+	MAKE_BYTES = RARE(32 * 1024, 500), /* of a body that is made later, at once */
+	ROOM_LAST = 2 * LOG_BLOCK,         /* for a closing frame, and the outcome of a transaction */
 };
 
 /* Whether those who were just answered ask again, so that the next write is theirs too. */
@@ -69,7 +71,10 @@ struct log {
 	uint64_t next_at;  /* where the next frame begins */
 	uint64_t written_lsn, durable_lsn;
 	uint64_t attested_lsn; /* of which the last written frame says that it is durable */
-	uint64_t backlog;      /* bytes in frames that are shut */
+	uint64_t backlog;      /* bytes in frames that are shut, or to be made */
+	struct link runs;      /* struct log_run, oldest first: bodies to be made, behind all that is queued */
+	struct task maker;     /* of the first */
+	uint32_t unsealed;     /* frames that are shut, and not behind a run */
 	struct waiters waiters;
 	int failed; /* errno */
 
@@ -115,9 +120,8 @@ static struct frame *open_frame(struct log *log)
 	uint64_t size = log->pool.segment_size;
 	if (!log->filling)
 		log->filling = log_batch_take(&log->stock);
-	struct frame *frame = log->open =
-	        log_batch_add(log->filling, log->next_at < size ? log->next_at : SEGMENT_FRAMES_AT);
-	frame->limit = size - frame->at < FRAME_MAX ? (uint32_t)(size - frame->at) : FRAME_MAX;
+	struct frame *frame = log->open = log_batch_add(log->filling, frame_place(log->next_at, size));
+	frame->limit = frame_limit(frame->at, size);
 	frame->used = sizeof(struct frame_header);
 	frame->first_lsn = log->next_lsn;
 	return frame;
@@ -130,8 +134,10 @@ static void begin_segment(struct log *log, struct log_batch *batch)
 	batch->chain = log->chain;
 }
 
-static void seal(struct log *log, struct frame *frame)
+static void seal(struct log *log, struct log_batch *batch, struct frame *frame)
 {
+	if (frame->at == SEGMENT_FRAMES_AT)
+		begin_segment(log, batch);
 	struct frame_header header = {.used = frame->used,
 	                              .generation = log->generation,
 	                              .epoch = log->epoch,
@@ -143,14 +149,27 @@ static void seal(struct log *log, struct frame *frame)
 	                              .flags = frame->flags,
 	                              .at = frame_at(frame->at)};
 	frame->durable_lsn = log->durable_lsn;
+	frame->sealed = true;
 	log->chain = frame_seal_new(frame->bytes, &header, log->seed);
 }
+
+static void seal_rest(struct log *log, struct log_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->n && log->unsealed > 0; i++) {
+		if (batch->frames[i].sealed)
+			continue;
+		seal(log, batch, &batch->frames[i]);
+		log->unsealed--;
+	}
+}
+
+static struct log_run *run_of(struct link *link) { return container_of(link, struct log_run, link); }
 
 /* No frame comes behind those that it has. */
 static void shut_batch(struct log *log)
 {
 	struct log_batch *batch = take(log->filling);
-	list_push_back(&log->queue, &batch->link);
+	list_push_back(list_empty(&log->runs) ? &log->queue : &run_of(log->runs.prev)->behind, &batch->link);
 }
 
 /* Nothing more comes into the open frame; where the next begins is known now. */
@@ -160,9 +179,12 @@ static void shut_frame(struct log *log)
 	frame->n_records = (uint32_t)(log->next_lsn - frame->first_lsn);
 	log->backlog += frame->used - sizeof(struct frame_header);
 	log->next_at = frame->at + frame_length(frame->used);
-	if (frame->at == SEGMENT_FRAMES_AT)
-		begin_segment(log, log->filling);
-	seal(log, frame);
+	if (likely(list_empty(&log->runs))) {
+		if (likely(log->unsealed == 0))
+			seal(log, log->filling, frame);
+		else
+			log->unsealed++;
+	}
 	if (log->filling->n == BATCH_FRAMES || log->next_at >= log->pool.segment_size)
 		shut_batch(log);
 }
@@ -206,16 +228,13 @@ static inline void finish_record(struct log *log, struct frame *frame, const str
 /* How much of the `left` bytes of a body of `length` the next record takes. */
 static uint32_t next_fragment(struct log *log, size_t length, size_t left)
 {
-	uint32_t want = left < FRAGMENT_MAX ? (uint32_t)left : FRAGMENT_MAX;
 	for (;;) {
 		struct frame *frame = log->open ? log->open : open_frame(log);
-		uint32_t room = frame->limit - frame->used, header = sizeof(struct record_header);
-		if (room >= header + want)
-			return want;
 		/* What is large is cut anyway, and segments are filled to their end. */
 		bool cut = length > FRAGMENT_MAX || frame->at + frame->limit == log->pool.segment_size;
-		if (cut && room >= header + FRAGMENT_MIN)
-			return room - header;
+		uint32_t takes;
+		if (fragment_fits(left, frame->limit - frame->used, cut, &takes))
+			return takes;
 		shut_frame(log);
 	}
 }
@@ -236,8 +255,7 @@ static uint64_t append_fragments(struct log *log, enum record_kind kind, uint16_
 		shut_frame(log); /* so that all of it lies together */
 	do {
 		header.length = next_fragment(log, length, left);
-		header.flags =
-		        group | (left < length ? RECORD_CONTINUED : 0) | (left > header.length ? RECORD_CONTINUES : 0);
+		header.flags = group | fragment_flags(left == length, left - header.length);
 		cursor_copy(&from, log->open->bytes + log->open->used + sizeof(header), header.length);
 		left -= header.length;
 		finish_record(log, log->open, &header);
@@ -283,6 +301,68 @@ uint64_t log_append(struct log *log, enum record_kind kind, uint16_t slot, uint3
 		to += parts[i].len;
 	}
 	return log_append_placed(log, kind, slot, space, length, more);
+}
+
+/* ---- bodies that are made later -------------------------------------------------------------- */
+
+/* All that was appended so far comes before it, all that follows behind it. */
+uint64_t log_append_later(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space,
+                          struct log_source *source, bool more)
+{
+	assert(source->length > FRAGMENT_MAX);
+	if (log->failed) {
+		source->free(source);
+		return log->next_lsn++;
+	}
+	if (log->open)
+		shut_frame(log);
+	if (log->filling)
+		shut_batch(log);
+	struct record_header header = {
+	        .kind = (uint8_t)kind, .flags = more ? RECORD_GROUP : 0, .slot = slot, .space = space};
+	struct log_run_end end;
+	struct log_run *run = log_run_new(&header, source, log->pool.segment_size, log->next_at, log->next_lsn, &end);
+	list_push_back(&log->runs, &run->link);
+	log->counters.records++;
+	log->counters.bytes += end.bytes;
+	log->backlog += end.bytes;
+	log->next_at = end.next_at;
+	log->next_lsn = end.next_lsn;
+	return log->next_lsn - 1;
+}
+
+/* What was shut behind it is next. */
+static void finish_run(struct log *log, struct log_run *run)
+{
+	list_remove(&run->link);
+	for (struct link *link; (link = list_pop_front(&run->behind));) {
+		log->unsealed += container_of(link, struct log_batch, link)->n;
+		list_push_back(&log->queue, link);
+	}
+	if (list_empty(&log->runs) && log->filling)
+		log->unsealed += log->filling->n - (log->open ? 1 : 0);
+	log_run_free(run);
+}
+
+/* Another batch, a piece in each turn, as soon as all before it are under way: so two are in memory at most. */
+static void make_some(struct core *core, struct task *task)
+{
+	struct log *log = container_of(task, struct log, maker);
+	if (list_empty(&log->runs) || !list_empty(&log->queue))
+		return;
+	struct log_run *run = run_of(log->runs.next);
+	size_t budget = MAKE_BYTES;
+	assert(log->unsealed == 0);
+	for (struct frame *frame; (frame = log_run_make(run, &log->stock, &budget));) {
+		seal(log, run->batch, frame);
+		struct log_batch *batch = log_run_take_batch(run);
+		if (!batch)
+			continue;
+		list_push_back(&log->queue, &batch->link);
+		if (log_run_done(run))
+			finish_run(log, run);
+		return;
+	}
 }
 
 uint64_t log_appended(const struct log *log) { return log->next_lsn - 1; }
@@ -469,19 +549,30 @@ const struct log_counters *log_counters(const struct log *log) { return &log->co
 
 /* ---- failure and the end -------------------------------------------------------------------------- */
 
+static void drop_batches(struct link *batches)
+{
+	for (struct link *link; (link = list_pop_front(batches));)
+		log_batch_free(container_of(link, struct log_batch, link));
+}
+
 static void drop_frames(struct log *log)
 {
-	for (struct link *link; (link = list_pop_front(&log->queue));)
-		log_batch_free(container_of(link, struct log_batch, link));
+	drop_batches(&log->queue);
+	for (struct link *link; (link = list_pop_front(&log->runs));) {
+		drop_batches(&run_of(link)->behind);
+		log_run_free(run_of(link));
+	}
 	log_batch_free(take(log->filling));
 	log->open = NULL;
 	log->backlog = 0;
+	log->unsealed = 0;
 }
 
 static void log_free(struct log *log)
 {
 	struct timer_wheel *timers = &log->core->timers;
 	list_remove(&log->hook.link);
+	core_forget(log->core, &log->maker);
 	timer_stop(timers, &log->gather);
 	timer_stop(timers, &log->sync);
 	timer_stop(timers, &log->idle);
@@ -543,10 +634,12 @@ void log_stop(struct log *log)
 static void on_written(struct io_op *op);
 static void on_synced(struct io_op *op);
 
-/* What is written next; frames may still come to it. */
+/* What is written next; frames may still come to it. NULL: there is nothing, or it is being made. */
 static struct log_batch *next_batch(const struct log *log)
 {
-	return list_empty(&log->queue) ? log->filling : container_of(log->queue.next, struct log_batch, link);
+	if (!list_empty(&log->queue))
+		return container_of(log->queue.next, struct log_batch, link);
+	return list_empty(&log->runs) ? log->filling : NULL;
 }
 
 static bool is_urgent(const struct log *log) { return log->mode == LOG_ALWAYS || log->closing || log->waiters.n > 0; }
@@ -613,6 +706,7 @@ static void write_batch(struct log *log)
 	if (batch == log->filling)
 		shut_batch(log);
 	list_remove(&batch->link);
+	seal_rest(log, batch);
 	uint32_t ahead = write_ahead(batch), size = write_size(batch);
 	if (ahead > 0)
 		put_head(log, batch);
@@ -823,7 +917,7 @@ static bool is_settled(const struct log *log)
 {
 	if (log->writing || log->syncing)
 		return false;
-	bool done = !next_batch(log) && !log->unsynced && !lacks_closing(log);
+	bool done = !next_batch(log) && list_empty(&log->runs) && !log->unsynced && !lacks_closing(log);
 	return done || log->failed || (next_batch(log) && log->pool.error);
 }
 
@@ -832,6 +926,8 @@ static void at_turn_end(struct core *core, struct turn_end *hook)
 	struct log *log = container_of(hook, struct log, hook);
 	step(log);
 	segment_pool_work(&log->pool);
+	if (unlikely(!list_empty(&log->runs)) && list_empty(&log->queue))
+		core_ready(core, &log->maker, CLASS_FOREGROUND);
 	if (unlikely(log->pool.error))
 		ask_for_room(log);
 	log->counters.segments_made = log->pool.n_made;
@@ -860,10 +956,12 @@ static struct log *log_new(struct core *core, const struct log_start *start)
 	                    .gather.run = on_gathered,
 	                    .sync.run = on_sync_due,
 	                    .idle.run = on_idle,
+	                    .maker = {.run = make_some, .name = "log maker"},
 	                    .giver = start->giver,
 	                    .hook.run = at_turn_end};
 	memcpy(log->directory_id, start->directory_id, sizeof(log->directory_id));
 	list_init(&log->queue);
+	list_init(&log->runs);
 	list_init(&log->holds);
 	log_batch_stock_init(&log->stock);
 	segment_pool_init(&log->pool, core, start->directory, start->segment_size, start->next_number,
@@ -983,6 +1081,7 @@ void log_abandon(struct log *log)
 	log->abandoned = true;
 	if (!log->failed)
 		log->failed = ECANCELED;
+	drop_frames(log); /* what bodies were to be made of may not outlive this call */
 	run_waiters(log);
 	segment_pool_stop(&log->pool);
 	freed(log);

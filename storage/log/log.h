@@ -84,6 +84,18 @@ uint8_t *log_place(struct log *log, size_t length);
 uint64_t log_append_placed(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space, size_t length,
                            bool more);
 
+/* A body that is made when its turn comes to be written, piece by piece. What it says must not change any more. */
+struct log_source {
+	size_t length;                                                  /* more than FRAGMENT_MAX */
+	void (*read)(struct log_source *source, uint8_t *to, size_t n); /* the next `n` bytes, all of them */
+	void (*free)(struct log_source *source); /* it is not needed any more, read to its end or not */
+};
+
+/* The same as log_append(), and the source is the log's from now on. Its LSN is known at once: what is appended next
+ * comes behind it. */
+uint64_t log_append_later(struct log *log, enum record_kind kind, uint16_t slot, uint32_t space,
+                          struct log_source *source, bool more);
+
 uint64_t log_appended(const struct log *log); /* the last LSN there is */
 uint64_t log_durable(const struct log *log);
 int log_failed(const struct log *log); /* 0, or the errno that stopped it */

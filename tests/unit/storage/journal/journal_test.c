@@ -1,4 +1,5 @@
 /* What becomes of changes: which records, in which groups. */
+#include "storage/keyspace/set.h"
 #include "tests/unit/storage/journal/world.h"
 
 TestSuite(journal, .init = world_start, .fini = world_stop, .timeout = 20);
@@ -77,6 +78,50 @@ Test(journal, logs_one_change_as_one_record)
 	expect(1, RECORD_KEY_PUT, "a", false);
 	expect(2, RECORD_KEY_DELETE, "a", false);
 	expect_no_more(2);
+}
+
+static void add_members(const char *name, uint32_t from, uint32_t n)
+{
+	struct key key = key_called(name);
+	struct collection set;
+	cr_assert_eq(collection_open(shard, &key, OBJECT_SET, FIND_WRITE, &set), OK);
+	for (uint32_t i = from; i < from + n; i++) {
+		char member[40];
+		snprintf(member, sizeof(member), "a member with a number: %u", i);
+		struct packed_sought sought = packed_seek(text(member));
+		cr_assert(set_add(&set, &sought));
+	}
+	collection_close(&set);
+}
+
+enum { LARGE = 20000 };
+
+/* The log makes it when its turn comes: the set may be another then, or gone. */
+Test(journal, logs_a_large_value_later_as_it_was)
+{
+	struct key from = key_called("from"), to = key_called("to");
+	add_members("from", 0, LARGE);
+	(void)journal_flush(journal);
+	cr_assert(fake_log_make(journal_log_), "a new one is logged whole");
+	keyspace_copy(shard, &from, &to);
+	cr_assert_eq(journal_flush(journal), 2);
+	add_members("to", LARGE, LARGE);
+	cr_assert_eq(journal_flush(journal), 3);
+	remove_key("to");
+	add_members("from", LARGE, LARGE);
+	(void)journal_flush(journal);
+	cr_assert_eq(shard->counters.streams, 1u);
+	cr_assert(fake_log_make(journal_log_));
+	cr_assert_eq(shard->counters.streams, 0u);
+	expect(2, RECORD_KEY_PUT, "to", false);
+
+	struct shard *recovered = recovering_shard();
+	for (uint64_t lsn = 2; lsn <= 3; lsn++) {
+		struct record record = fake_record(journal_log_, lsn);
+		cr_assert_eq(record_apply(recovered, &record), OK);
+		cr_assert_eq(collection_count(keyspace_peek(recovered, &to)), (lsn - 1) * LARGE);
+	}
+	shard_free(recovered);
 }
 
 Test(journal, logs_several_changes_as_one_group_with_each_key_once)

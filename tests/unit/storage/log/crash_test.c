@@ -207,21 +207,34 @@ static void open_log(struct stage *s, struct life *life)
 	set_faults(s->disk, life->unkind);
 }
 
-static void append_one(struct stage *s, struct life *life, bool more)
+static uint64_t append_now(struct stage *s, struct log *log, const struct entry *entry)
 {
 	static uint8_t bytes[BODY_MAX];
+	body_fill(bytes, entry->size, entry->seed);
+	uint32_t cut = (uint32_t)sim_below(s->sim, entry->size + 1);
+	struct slice parts[3] = {slice_of(bytes, cut), S(""), slice_of(bytes + cut, entry->size - cut)};
+	return log_append(log, RECORD_KEY_PUT, (uint16_t)(entry->seed % 16384), entry->seed, parts, 3, entry->more);
+}
+
+static uint64_t append_late(struct log *log, const struct entry *entry)
+{
+	struct late_body *late = late_body_new(entry->size);
+	body_fill(late->bytes, entry->size, entry->seed);
+	return log_append_later(log, RECORD_KEY_PUT, (uint16_t)(entry->seed % 16384), entry->seed, &late->source,
+	                        entry->more);
+}
+
+static void append_one(struct stage *s, struct life *life, bool more)
+{
 	struct memory_of_all *all = life->all;
 	struct entry entry = {.there = true,
 	                      .more = more,
 	                      .seed = (uint32_t)sim_random(s->sim),
 	                      .size = random_size(s),
 	                      .epoch = life->epoch};
-	body_fill(bytes, entry.size, entry.seed);
-	uint32_t cut = (uint32_t)sim_below(s->sim, entry.size + 1);
-	struct slice parts[3] = {slice_of(bytes, cut), S(""), slice_of(bytes + cut, entry.size - cut)};
 	uint64_t before = log_appended(life->log);
-	uint64_t lsn =
-	        log_append(life->log, RECORD_KEY_PUT, (uint16_t)(entry.seed % 16384), entry.seed, parts, 3, more);
+	bool late = entry.size > FRAGMENT_MAX && sim_below(s->sim, 2);
+	uint64_t lsn = late ? append_late(life->log, &entry) : append_now(s, life->log, &entry);
 	check(lsn > before);
 	check_eq(lsn, log_appended(life->log));
 	check(lsn < RECORDS_MAX);

@@ -19,6 +19,24 @@ static void fill(uint8_t *bytes, size_t size, uint64_t seed)
 
 static size_t size_of(uint32_t i) { return i % 97 == 13 ? 300000 : i % 31 == 5 ? 70000 : i * 37 % 500; }
 
+static uint64_t append_now(struct log *log, uint32_t i)
+{
+	uint8_t *bytes = memory_alloc(size_of(i) + 1);
+	fill(bytes, size_of(i), i);
+	struct slice parts[2] = {slice_of(&i, sizeof(i)), slice_of(bytes, size_of(i))};
+	uint64_t lsn = log_append(log, RECORD_KEY_PUT, (uint16_t)(i % 16384), i / 3, parts, 2, i % 5 != 4);
+	memory_free(bytes);
+	return lsn;
+}
+
+static uint64_t append_late(struct log *log, uint32_t i)
+{
+	struct late_body *late = late_body_new(sizeof(i) + size_of(i));
+	memcpy(late->bytes, &i, sizeof(i));
+	fill(late->bytes + sizeof(i), size_of(i), i);
+	return log_append_later(log, RECORD_KEY_PUT, (uint16_t)(i % 16384), i / 3, &late->source, i % 5 != 4);
+}
+
 static void write_and_close(struct stage *s, void *arg)
 {
 	struct story *story = arg;
@@ -30,11 +48,7 @@ static void write_and_close(struct stage *s, void *arg)
 	struct log *log = log_open(s->core, &start, &error);
 	cr_assert(log, "%d", error);
 	for (uint32_t i = 0; i < story->n; i++) {
-		uint8_t *bytes = memory_alloc(size_of(i) + 1);
-		fill(bytes, size_of(i), i);
-		struct slice parts[2] = {slice_of(&i, sizeof(i)), slice_of(bytes, size_of(i))};
-		story->last_lsn = log_append(log, RECORD_KEY_PUT, (uint16_t)(i % 16384), i / 3, parts, 2, i % 5 != 4);
-		memory_free(bytes);
+		story->last_lsn = size_of(i) > FRAGMENT_MAX && i % 2 ? append_late(log, i) : append_now(log, i);
 		if (i % 13 == 0)
 			cr_assert_eq(log_wait_for(s->core, log, story->last_lsn), 0);
 	}

@@ -608,6 +608,81 @@ STORY(failure, of_a_sync_stops_the_log)
 	log_close(log);
 }
 
+/* ---- bodies that are made later ----------------------------------------------------------------------------- */
+
+enum { LATE_BYTES = 5 * 1000 * 1000, AT_ONCE = 64 * 1024, AHEAD = 3 * 4 * 256 * 1024 };
+
+static struct late_body *append_late(struct log *log, bool *freed, uint64_t *lsn)
+{
+	struct late_body *late = late_body_new(LATE_BYTES);
+	late->freed = freed;
+	*lsn = log_append_later(log, RECORD_SYSTEM_DELETE, SLOT_SYSTEM, 0, &late->source, false);
+	return late;
+}
+
+/* Nothing of it is made in the call, then a piece at a time, and never far ahead of the device. */
+STORY(late, bodies_are_made_as_they_are_written, .delay_ns = 20 * 1000)
+{
+	bool freed = false;
+	uint64_t lsn, first = 0;
+	struct log *log = open_log_of(s, LOG_ALWAYS, 1024 * 1024);
+	uint64_t before = append(log, 100);
+	const struct late_body *late = append_late(log, &freed, &lsn);
+	uint64_t behind = append(log, 100);
+	cr_assert_eq(late->at, 0);
+	cr_assert_eq(lsn, log_appended(log) - 1);
+	cr_assert_geq(log_backlog(log), LATE_BYTES);
+	cr_assert_eq(log_wait_for(s->core, log, before), 0);
+	while (!freed) {
+		uint64_t made = late->at, written = log_counters(log)->written_bytes;
+		cr_assert_leq(late->most, AT_ONCE);
+		cr_assert_leq(made, written + AHEAD);
+		cr_assert_lt(log_durable(log), lsn);
+		fiber_yield(s->core);
+		if (!freed)
+			first = late->at - made > first ? late->at - made : first;
+	}
+	cr_assert_gt(first, 0);
+	cr_assert_leq(first, 2 * AT_ONCE);
+	cr_assert_eq(log_wait_for(s->core, log, lsn), 0);
+	cr_assert_eq(log_wait_for(s->core, log, behind), 0);
+	cr_assert_eq(log_backlog(log), 0);
+	log_close(log);
+}
+
+STORY(late, bodies_are_let_go_by_a_failure)
+{
+	bool freed[3] = {false};
+	uint64_t lsn;
+	struct log *log = open_log_of(s, LOG_ALWAYS, 16 * 1024 * 1024);
+	cr_assert_eq(log_wait_for(s->core, log, append(log, 100)), 0);
+	pass(s, 1000 * MS);
+	(void)append_late(log, &freed[0], &lsn);
+	(void)append_late(log, &freed[1], &lsn);
+	sim_disk_set_faults(s->disk, &(const struct sim_disk_faults){.write_fails = 1000});
+	cr_assert_eq(log_wait_for(s->core, log, lsn), -EIO);
+	cr_assert(freed[0]);
+	cr_assert(freed[1]);
+	(void)append_late(log, &freed[2], &lsn);
+	cr_assert(freed[2]);
+	cr_assert_eq(lsn, log_appended(log));
+	log_close(log);
+}
+
+STORY(late, bodies_are_let_go_by_who_abandons_the_log, .delay_ns = 20 * 1000 * 1000)
+{
+	bool freed = false;
+	uint64_t lsn;
+	struct log *log = open_log(s, LOG_ALWAYS);
+	append(log, 100);
+	pass(s, MS);
+	(void)append_late(log, &freed, &lsn);
+	pass(s, MS);
+	log_abandon(log);
+	cr_assert(freed);
+	pass(s, 1000 * MS);
+}
+
 STORY(failure, an_abandoned_log_goes_when_all_is_done, .delay_ns = 20 * 1000 * 1000)
 {
 	struct log *log = open_log(s, LOG_ALWAYS);

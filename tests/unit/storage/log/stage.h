@@ -127,6 +127,40 @@ static inline struct log_start start_of(uint64_t segment_size)
 	                          .next_generation = 1};
 }
 
+/* A body that is made later, of bytes of its own. */
+struct late_body {
+	struct log_source source;
+	uint8_t *bytes;
+	size_t at, most; /* read so far; at once */
+	bool *freed;     /* NULL: nobody asks */
+};
+
+static inline void late_body_read(struct log_source *source, uint8_t *to, size_t n)
+{
+	struct late_body *late = container_of(source, struct late_body, source);
+	check(n <= source->length - late->at);
+	memcpy(to, late->bytes + late->at, n);
+	late->at += n;
+	late->most = n > late->most ? n : late->most;
+}
+
+static inline void late_body_free(struct log_source *source)
+{
+	struct late_body *late = container_of(source, struct late_body, source);
+	if (late->freed)
+		*late->freed = true;
+	memory_free(late->bytes);
+	memory_free(late);
+}
+
+static inline struct late_body *late_body_new(size_t size)
+{
+	struct late_body *late = memory_zalloc(sizeof(*late));
+	late->source = (struct log_source){.length = size, .read = late_body_read, .free = late_body_free};
+	late->bytes = memory_zalloc(size);
+	return late;
+}
+
 static inline int by_place(const void *a, const void *b)
 {
 	const struct segment_head *x = &((const struct segment_info *)a)->head,
