@@ -125,6 +125,8 @@ static bool park(struct shard *shard, struct parked *parked, uint64_t fingerprin
 	if (parked->has_turn && parked->waiter.fingerprint == fingerprint)
 		return false;
 	struct lock_waiter waiter = parked->waiter;
+	if (waiter.fingerprint != fingerprint)
+		parked->waiter.place = LOCK_LAST;
 	parked->waiter.fingerprint = fingerprint;
 	if (!lock_take(shard->locks, &parked->waiter))
 		return true;
@@ -141,9 +143,12 @@ static void call_for_value(struct shard *shard, struct parked *parked, const str
 			pin(shard, parked, key);
 		return;
 	}
-	tier_fetch(shard, key, reach, parked->waiter.inside);
-	if (parked->waiter.fingerprint == key->hash)
+	bool had_turn = parked->has_turn && parked->waiter.fingerprint == key->hash;
+	bool begun = tier_fetch(shard, key, reach, parked->waiter.inside, had_turn);
+	if (had_turn) { /* those behind it stay there, unless one of them has begun what it waits for */
 		parked->has_turn = false;
+		parked->waiter.place = begun ? LOCK_SECOND : LOCK_LAST;
+	}
 }
 
 static void call_for_values(struct shard *shard, struct parked *parked, const uint32_t *at, int n)

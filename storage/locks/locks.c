@@ -60,12 +60,22 @@ static void lock_hold(struct locks *locks, struct lock **place, uint64_t fingerp
 	locks->users++;
 }
 
+static void line_up(struct link *waiters, struct lock_waiter *waiter)
+{
+	if (waiter->place == LOCK_LAST)
+		list_push_back(waiters, &waiter->link);
+	else if (waiter->place == LOCK_FIRST || list_empty(waiters))
+		list_push_front(waiters, &waiter->link);
+	else
+		list_push_front(waiters->next, &waiter->link);
+}
+
 /* Takes the lock or queues at its key; the gate does not stand in the way. */
 static bool take_inside(struct locks *locks, struct lock_waiter *waiter)
 {
 	struct lock **place = lock_place(locks, waiter->fingerprint);
 	if (*place) {
-		list_push_back(&(*place)->waiters, &waiter->link);
+		line_up(&(*place)->waiters, waiter);
 		return false;
 	}
 	if (waiter->kind == LOCK_HOLD)

@@ -25,11 +25,16 @@ enum lock_kind {
 	LOCK_GATE, /* holds the whole shard until gate_release() */
 };
 
+/* Where in its key's queue. One whose turn it is may find that something has to be done first: that goes to the front,
+ * and he behind it. */
+enum lock_queue_place { LOCK_LAST, LOCK_FIRST, LOCK_SECOND };
+
 struct lock_waiter {
 	struct link link;
 	uint64_t fingerprint; /* the key's hash; databases share it, which only waits longer */
 	enum lock_kind kind;
 	bool inside; /* its owner already holds locks here: it does not queue for the gate */
+	enum lock_queue_place place;
 	/* The turn has come: the key is free (PASS) or held for this waiter. */
 	void (*run)(struct shard *shard, struct lock_waiter *waiter);
 	/* It has been turned away, and waits no more. NULL: it cannot be. */

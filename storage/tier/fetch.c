@@ -361,15 +361,19 @@ static struct fetch *fetch_new(struct shard *shard, const struct key *key, const
 	return fetch;
 }
 
-void tier_fetch(struct shard *shard, const struct key *key, const struct reach *reach, bool inside)
+bool tier_fetch(struct shard *shard, const struct key *key, const struct reach *reach, bool inside, bool first)
 {
 	if (is_under_way(shard->tier, key))
-		return;
+		return false;
 	struct fetch *fetch = fetch_new(shard, key, reach);
-	fetch->lock = (struct lock_waiter){
-	        .fingerprint = key->hash, .kind = LOCK_HOLD, .inside = inside, .run = lock_granted};
+	fetch->lock = (struct lock_waiter){.fingerprint = key->hash,
+	                                   .kind = LOCK_HOLD,
+	                                   .inside = inside,
+	                                   .place = first ? LOCK_FIRST : LOCK_LAST,
+	                                   .run = lock_granted};
 	if (lock_take(shard->locks, &fetch->lock))
 		fetch_begin(fetch);
+	return true;
 }
 
 void tier_fetch_held(struct shard *shard, const struct key *key, const struct reach *reach, struct fetch_waiter *waiter)

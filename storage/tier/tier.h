@@ -107,8 +107,9 @@ bool tier_lacks(const struct object *object, const struct reach *reach);
 
 /* Begins to bring it back; the name is copied. Leaves come one after the other. Takes the key's lock (LOCK_HOLD) before
  * it reads, so that whoever takes the lock afterwards finds the value, or the key cold and lost. `inside`: see struct
- * lock_waiter. Nothing happens if a whole value for this key is on its way already. */
-void tier_fetch(struct shard *shard, const struct key *key, const struct reach *reach, bool inside);
+ * lock_waiter; `first`: in front of those who wait for the lock already. False: a whole value for this key is on its way
+ * already, and nothing is begun. */
+bool tier_fetch(struct shard *shard, const struct key *key, const struct reach *reach, bool inside, bool first);
 
 /* The same for who holds the lock, or the gate; `done` is called once for each, maybe before this returns. */
 struct fetch_waiter {

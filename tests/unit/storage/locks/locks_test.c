@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { KEYS = 6, ACTORS = 24, STEPS = 20000 };
 
@@ -197,6 +198,40 @@ Test(locks, an_insider_is_not_held_up_by_the_gate)
 	cr_assert(actors[3].waiting);
 	give_back(&actors[1]);
 	cr_assert_not(actors[3].waiting);
+	cr_assert(locks_at_rest(locks));
+	locks_free(locks);
+}
+
+/* ---- one who finds, when it is his turn, that something is missing ---------------------- */
+
+static char told[8];
+static struct lock_waiter in_line[4]; /* who holds the key; who misses something; who brings it; who is next */
+
+static void tell_turn(struct shard *shard, struct lock_waiter *waiter) { told[strlen(told)] = "hmbn"[waiter - in_line]; }
+
+static void miss_something(struct shard *shard, struct lock_waiter *waiter)
+{
+	tell_turn(shard, waiter);
+	in_line[2] = (struct lock_waiter){.kind = LOCK_HOLD, .place = LOCK_FIRST, .run = tell_turn};
+	waiter->place = LOCK_SECOND;
+	waiter->run = tell_turn;
+	cr_assert_not(lock_take(locks, &in_line[2]));
+	cr_assert_not(lock_take(locks, waiter));
+}
+
+Test(locks, one_who_waits_again_keeps_his_place)
+{
+	locks = locks_new();
+	in_line[0] = (struct lock_waiter){.kind = LOCK_HOLD, .run = tell_turn};
+	in_line[1] = (struct lock_waiter){.kind = LOCK_PASS, .run = miss_something};
+	in_line[3] = (struct lock_waiter){.kind = LOCK_PASS, .run = tell_turn};
+	cr_assert(lock_take(locks, &in_line[0]));
+	cr_assert_not(lock_take(locks, &in_line[1]));
+	cr_assert_not(lock_take(locks, &in_line[3]));
+	lock_release(NULL, locks, 0);
+	cr_assert_str_eq(told, "mb");
+	lock_release(NULL, locks, 0);
+	cr_assert_str_eq(told, "mbmn");
 	cr_assert(locks_at_rest(locks));
 	locks_free(locks);
 }

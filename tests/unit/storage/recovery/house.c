@@ -345,7 +345,7 @@ static bool fetch_if_cold(struct house *house, struct shard *shard, uint32_t k, 
 	if (held)
 		tier_fetch_held(shard, &key, &reach_all, held);
 	else
-		tier_fetch(shard, &key, &reach_all, false);
+		(void)tier_fetch(shard, &key, &reach_all, false, false);
 	return true;
 }
 
@@ -713,7 +713,7 @@ static bool make_warm(struct house *house, uint32_t k)
 	struct core *core = house->cores[core_of_slot(house->cores[0].core, key.slot)].core;
 	while (tier_must_fetch(core->shard, &key, &reach_all)) {
 		core_set_current(core);
-		tier_fetch(core->shard, &key, &reach_all, false);
+		(void)tier_fetch(core->shard, &key, &reach_all, false, false);
 		house->model->fetches++;
 		if (!house_step(house))
 			return false;
