@@ -1,7 +1,7 @@
 /* monitor.h -- every command that runs, shown to the clients that watch (MONITOR).
  *
- * What      A line for each command, when it has run, in Redis' form. Not shown: commands for administrators, those
- *           that were refused, and passwords among arguments.
+ * What      A line for each command, in Redis' form: of a script before it runs, of others when they have run. Not
+ *           shown: commands for administrators, those that were refused, and passwords among arguments.
  * Order     That of each connection's core; lines of several cores come as they arrive, each with its time.
  * Full      A client that does not read its lines is closed, as any that is sent messages; and if a core cannot keep
  *           up with those of another, all its clients that watch are: a gap would not be seen.

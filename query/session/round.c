@@ -235,10 +235,12 @@ static bool runs_elsewhere(const struct round *round, uint16_t core)
 }
 
 /* Must what is before it run first? Whoever is told of a change finds what the client has written before; and a script
- * may touch keys of any core. */
+ * may touch keys of any core. One that is watched has a round of its own: its line comes before those of its commands. */
 static bool must_follow(const struct round *round, const struct call *call)
 {
 	bool is_script = call->command->flags & COMMAND_SCRIPT;
+	if (unlikely(round->core->commands->monitored) && round->n > 0 && (round->scripted || is_script))
+		return true;
 	if ((round->strict || round->scripted || is_script) && runs_elsewhere(round, call->core))
 		return true;
 	return round->notifies && call->command->flags & MAY_WRITE && writes_elsewhere(round, call->core);
@@ -462,12 +464,12 @@ static void settle_blocked(struct round *round)
 	blocked_settle(take(round->blocked), said, round->sink->out(round->wire));
 }
 
-/* Shows calls that have run to those who watch. */
-static void monitor_calls(const struct round *round, uint32_t from, uint32_t to)
+/* Shows calls to those who watch: scripts before they run, everything else when it has. */
+static void monitor_calls(const struct round *round, uint32_t from, uint32_t to, bool scripts)
 {
 	for (uint32_t i = from; i < to; i++) {
 		const struct call *call = &round->calls[i];
-		if (call->kind <= CALL_ROAM)
+		if (call->kind <= CALL_ROAM && !(call->command->flags & COMMAND_SCRIPT) == !scripts)
 			monitor_show(round->session, call->command, round->arguments + call->args_at, call->argc);
 	}
 }
@@ -480,7 +482,7 @@ static bool go_on(struct round *round)
 	if (round->n_cores > 0) {
 		gather(round);
 		if (unlikely(round->core->commands->monitored))
-			monitor_calls(round, 0, round->n - round->has_last);
+			monitor_calls(round, 0, round->n - round->has_last, false);
 	}
 	if (round->has_last && !round->last_done) {
 		round->last_done = false;
@@ -488,7 +490,7 @@ static bool go_on(struct round *round)
 			return false;
 	}
 	if (unlikely(round->core->commands->monitored) && round->has_last)
-		monitor_calls(round, round->n - 1, round->n);
+		monitor_calls(round, round->n - 1, round->n, false);
 	if (unlikely(round->blocked))
 		settle_blocked(round);
 	skip_advance(round->session, round->calls[round->n - 1].command);
@@ -529,6 +531,8 @@ bool round_run(struct round *round)
 	round->session->active_ns = core->now_ns;
 	metric_add(core, METRIC_ROUNDS, 1);
 	round->running_now = true;
+	if (unlikely(core->commands->monitored) && round->scripted)
+		monitor_calls(round, 0, round->n - round->has_last, true);
 	batches_send(round);
 	struct batch *local = round->batches[core->id];
 	if (local && local->n > 0)

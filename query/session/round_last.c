@@ -1,6 +1,7 @@
 /* round_last.c -- the call that ends a round: it has no keys, keys on several shards, waits, or is refused. */
 #include "engine/core/fiber.h"
 #include "engine/metrics/metrics.h"
+#include "query/commands/monitor.h"
 #include "query/session/block.h"
 #include "query/session/roam.h"
 #include "query/session/round_private.h"
@@ -46,6 +47,8 @@ static void last_in_fiber(void *arg)
 	struct call *call = &round->calls[round->n - 1];
 	const struct slice *argv = round->arguments + call->args_at;
 	struct client_view client = session_view(round->session);
+	if (unlikely(core->commands->monitored) && call->command->flags & COMMAND_SCRIPT)
+		monitor_show(round->session, call->command, argv, call->argc);
 	if (call->kind == CALL_SPREAD && round->blocked)
 		blocked_run_spread(core, &client, call->command, &round->side_reply, round->blocked);
 	else if (call->kind == CALL_SPREAD && call->command->flags & COMMAND_SCRIPT)

@@ -464,8 +464,11 @@ static void run_transaction(struct exec *exec, struct transaction *t, struct loc
 	exec->session->unit = &unit;
 	reply_array(exec->reply, t->n_queued);
 	for (const struct queued *q = t->first; q; q = q->next) {
+		bool is_script = q->command->flags & COMMAND_SCRIPT;
+		if (unlikely(core->commands->monitored) && is_script)
+			monitor_show(exec->session, q->command, q->argv, q->argc);
 		run_queued(core, exec->session, exec->client, q, exec->reply, &unit);
-		if (unlikely(core->commands->monitored))
+		if (unlikely(core->commands->monitored) && !is_script)
 			monitor_show(exec->session, q->command, q->argv, q->argc);
 	}
 	exec->session->unit = NULL;

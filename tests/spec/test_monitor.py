@@ -161,5 +161,18 @@ def test_scripts_and_what_they_call(server):
     assert sorted(words for _, _, words in seen if not words.startswith('"EVAL"')) == ['"ping"', '"set" "k" "v"']
     assert [where for _, where, words in seen if words.startswith('"EVAL"')] == [address(client)]
     assert all(db == 1 and (where == "lua" or words.startswith('"EVAL"')) for db, where, words in seen)
+    code = "redis.call('set', KEYS[1] or 'other', 1)"
+    for keys in (("k",), ("other",), ("k", "other"), ()):
+        call = " ".join(f'"{word}"' for word in ("EVAL", code, len(keys), *keys))
+        lua = '"set" "%s" "1"' % (keys or ("other",))[0]
+        client("EVAL", code, len(keys), *keys)
+        assert [words for _, _, words in watcher.seen(2)] == [call, lua]
+        client("MULTI")
+        client("EVAL", code, len(keys), *keys)
+        client("EXEC")
+        assert [words for _, _, words in watcher.seen(4)] == ['"MULTI"', call, lua, '"EXEC"']
+        client.send(encode("SET", "k", 2) + encode("EVAL", code, len(keys), *keys))
+        client.reply(), client.reply()
+        assert [words for _, _, words in watcher.seen(3)] == ['"SET" "k" "2"', call, lua]
     for connection in (watcher, client):
         connection.close()
