@@ -103,7 +103,7 @@ static enum err run_lolwut(struct exec *exec)
 	if (exec->argc >= 3 && exec_is(exec, 1, S("VERSION")))
 		TRY(exec_integer(exec, 2, &version));
 	cleanup(buf_fini) struct buf out = {0};
-	buf_printf(&out, "%sOrbit ver. %s\n", picture, versions.orbit);
+	buf_printf(&out, "%sOrbit ver. %s, Redis ver. %s\n", picture, versions.orbit, versions.compatible);
 	reply_verbatim(exec->reply, "txt", buf_slice(&out));
 	return OK;
 }
@@ -128,13 +128,35 @@ static enum err debug_sleep(struct exec *exec)
 	return OK;
 }
 
+/* Redis shows line ends as spaces, and so does every error here. */
+static enum err debug_error(struct exec *exec)
+{
+	reply_error_fmt(exec->reply, "%.*s", (int)exec->argv[2].len, exec->argv[2].ptr);
+	return OK;
+}
+
+static enum err debug_log(struct exec *exec)
+{
+	log_notice("DEBUG LOG: %.*s", (int)exec->argv[2].len, exec->argv[2].ptr);
+	reply_ok(exec->reply);
+	return OK;
+}
+
 static enum err run_debug(struct exec *exec)
 {
 	static const char *const help[] = {
+	        "ERROR <string>",
+	        "    Answer with <string> as an error, so that tests of clients see what they do then.",
+	        "LOG <message>",
+	        "    Write <message> to the server's log.",
 	        "SLEEP <seconds>",
 	        "    Answer after <seconds>; other clients are served meanwhile. Decimals allowed.",
 	        NULL,
 	};
+	if (exec->argc == 3 && exec_is(exec, 1, S("ERROR")))
+		return debug_error(exec);
+	if (exec->argc == 3 && exec_is(exec, 1, S("LOG")))
+		return debug_log(exec);
 	if (exec->argc == 3 && exec_is(exec, 1, S("SLEEP")))
 		return debug_sleep(exec);
 	if (exec->argc == 2 && exec_is(exec, 1, S("HELP")))

@@ -3,7 +3,7 @@ import re
 import shutil
 import socket
 
-from support.orbit import RedisServer, Server, Skipped, encode
+from support.orbit import Error, RedisServer, Server, Skipped, encode
 
 SEQUENCES = """
 CLIENT
@@ -200,3 +200,12 @@ def test_strangers_are_answered_as_by_redis(server):
         raise Skipped("once is enough")
     with RedisServer("--requirepass", "pw") as redis, Server(server.program, "--requirepass", "pw") as locked:
         same(locked, redis, LOCKED, (2,))
+
+
+def test_debug_says_errors_for_tests_of_clients(server):
+    with server.connect() as client:
+        assert client("DEBUG", "ERROR", "LOADING it comes") == Error("LOADING it comes")
+        assert client("DEBUG", "ERROR", "a\r\nb") == Error("a  b")
+        assert client("DEBUG", "LOG", "a test\r\nbegins") == "OK"
+        assert "DEBUG LOG: a test??begins\n" in server.log_text()
+        assert client("DEBUG", "ERROR") == Error("ERR DEBUG ERROR is not supported by this server yet. Try DEBUG HELP.")
