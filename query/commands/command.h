@@ -60,6 +60,7 @@ struct exec {
 	bool guarded;                     /* not every command may run on this shard now */
 	struct blocked *blocked;          /* waits if nothing is found; NULL: it may not */
 	bool tracked;                     /* somebody keeps what was read: see tracking_run() */
+	bool refused;                     /* it may not run on this shard now: it was no call */
 };
 
 typedef enum err command_fn(struct exec *exec);

@@ -152,6 +152,12 @@ void commands_count(struct core *core, const struct command *command, uint32_t n
 		latency_count(commands->latency, number, n, ns);
 }
 
+void commands_count_refused(struct core *core, const struct command *command, uint32_t n)
+{
+	struct commands *commands = core->commands;
+	commands->statistics[command_number(commands->index, command)].rejected += n;
+}
+
 static struct error_count *error_find(struct commands *commands, struct slice code)
 {
 	for (uint32_t i = 0; i < commands->n_errors; i++)
@@ -179,6 +185,7 @@ void commands_count_error(struct core *core, struct slice text)
 		error->n = 0;
 	}
 	error->n++;
+	metric_add(core, METRIC_COMMAND_ERRORS, 1);
 }
 
 void commands_sample(struct core *core)

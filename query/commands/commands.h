@@ -72,7 +72,10 @@ void commands_free(struct commands *commands);
  * slowlog_note() (slowlog.h) remembers the slow ones. */
 void commands_count(struct core *core, const struct command *command, uint32_t n, uint64_t ns, uint32_t n_failed);
 
-/* Counts an error's code; `text` begins with it. */
+/* The same of calls that were refused, and thus never began. */
+void commands_count_refused(struct core *core, const struct command *command, uint32_t n);
+
+/* Counts an error that is said, and its code: `text` begins with it. */
 void commands_count_error(struct core *core, struct slice text);
 
 /* Makes a core and its shard do as core->settings say: at start, and after CONFIG SET. */

@@ -29,6 +29,7 @@ struct client_view view_on_shard(const struct client_view *client, const struct 
 static inline void execute(struct exec *exec)
 {
 	enum err err = unlikely(exec->guarded) ? call_admit(exec->shard, exec->command->flags) : OK;
+	exec->refused = err != OK;
 	if (likely(err == OK) && unlikely(shard_has_cold(exec->shard)))
 		err = values_are_here(exec);
 	if (likely(err == OK))
@@ -54,8 +55,6 @@ void call_count(struct core *core, const struct client_view *client, const struc
 	commands_count(core, command, 1, ns, failed);
 	slowlog_note(core, command, argv, argc, ns, client);
 	metric_add(core, METRIC_COMMANDS, 1);
-	if (failed)
-		metric_add(core, METRIC_COMMAND_ERRORS, 1);
 }
 
 void call_execute(struct core *core, struct shard *shard, const struct client_view *client, struct session *session,
@@ -82,7 +81,10 @@ void call_execute(struct core *core, struct shard *shard, const struct client_vi
 	uint32_t errors = reply->errors;
 	execute(&exec);
 	uint64_t ns = timed ? io_now_ns(core->io) - before : core->commands->rounds->call_ns;
-	call_count(core, client, command, argv, argc, ns, reply->errors != errors);
+	if (unlikely(exec.refused))
+		commands_count_refused(core, command, 1);
+	else
+		call_count(core, client, command, argv, argc, ns, reply->errors != errors);
 }
 
 /* A call that waits for a lock; its own memory, since most rounds have none. */
@@ -201,6 +203,7 @@ static void call_run(struct exec *exec, struct call *call, const struct slice *a
 	uint32_t errors = exec->reply->errors;
 	execute(exec);
 	call->failed = exec->reply->errors != errors;
+	call->refused = exec->refused;
 }
 
 /* The same with its time taken, which it returns. */
@@ -209,6 +212,8 @@ static uint64_t call_run_timed(struct exec *exec, struct call *call, const struc
 	uint64_t before = io_now_ns(exec->core->io);
 	call_run(exec, call, arguments);
 	uint64_t ns = io_now_ns(exec->core->io) - before;
+	if (unlikely(call->refused))
+		return ns;
 	commands_count(exec->core, call->command, 1, ns, call->failed);
 	slowlog_note(exec->core, call->command, exec->argv, exec->argc, ns, exec->client);
 	return ns;
@@ -279,21 +284,23 @@ static enum held must_park(struct core *core, struct batch *batch, struct call *
 /* Pipelines are mostly of one command: runs of it are counted together. */
 static void count_batch(struct core *core, const struct batch *batch)
 {
-	uint64_t failed = 0;
+	uint32_t refused = 0;
 	for (struct call *call = batch->first; call;) {
 		const struct command *command = call->command;
-		uint32_t run = 0, run_failed = 0;
+		uint32_t run = 0, run_failed = 0, run_refused = 0;
 		for (; call && call->command == command; call = call->next) {
 			run++;
 			run_failed += call->failed;
+			run_refused += call->refused;
 		}
-		failed += run_failed;
-		if (!is_timed(core, command))
-			commands_count(core, command, run, core->commands->rounds->call_ns, run_failed);
+		if (unlikely(run_refused))
+			commands_count_refused(core, command, run_refused);
+		refused += run_refused;
+		run -= run_refused;
+		if (run && !is_timed(core, command))
+			commands_count(core, command, run, core->commands->rounds->call_ns, run_failed - run_refused);
 	}
-	metric_add(core, METRIC_COMMANDS, batch->n);
-	if (failed)
-		metric_add(core, METRIC_COMMAND_ERRORS, failed);
+	metric_add(core, METRIC_COMMANDS, batch->n - refused);
 }
 
 static void script_ended(void *arg, struct script_job *job);

@@ -287,10 +287,8 @@ static void serve(struct core *core, struct block_part *part, const struct key *
 	tracking_write_ends(core);
 	if (unlikely(err != OK))
 		reply_err(&reply, err);
-	if (unlikely(reply.errors)) { /* the call was counted when it began to wait */
+	if (unlikely(reply.errors)) /* the call was counted when it began to wait */
 		commands_count(core, blocked->command, 0, 0, 1);
-		metric_add(core, METRIC_COMMAND_ERRORS, 1);
-	}
 	uint64_t lsn = 0;
 	if (shard->journal) {
 		lsn = journal_flush(shard->journal);

@@ -158,7 +158,7 @@ static const uint8_t *unpack_call(const uint8_t *from, struct call *call, struct
 	call->slot = packed->slot;
 	call->first_key = packed->first_key;
 	call->many_keys = packed->many_keys;
-	call->direct = call->failed = false;
+	call->direct = call->failed = call->refused = false;
 	from += sizeof(*packed);
 	if (likely(call->argc <= ARGUMENTS_PACKED_MAX)) {
 		from = unpack_arguments(from, argv, call->argc);

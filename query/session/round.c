@@ -295,7 +295,7 @@ bool round_add(struct round *round, uint32_t n)
 	struct call *call = &round->calls[round->n];
 	call->args_at = round->n_arguments;
 	call->argc = n;
-	call->direct = call->failed = false;
+	call->direct = call->failed = call->refused = false;
 	call->many_keys = false;
 	if (!is_like_the_last(round, call, argv))
 		resolve(round, call, argv);

@@ -1,6 +1,5 @@
 /* round_last.c -- the call that ends a round: it has no keys, keys on several shards, waits, or is refused. */
 #include "engine/core/fiber.h"
-#include "engine/metrics/metrics.h"
 #include "query/commands/monitor.h"
 #include "query/session/block.h"
 #include "query/session/roam.h"
@@ -112,19 +111,13 @@ static bool is_http(struct slice name)
 	return slice_equal_nocase(name, S("POST")) || slice_equal_nocase(name, S("Host:"));
 }
 
-static void count_refusal(struct core *core, const struct command *command)
-{
-	const struct command_index *index = core->commands->index;
-	if (command && command->run)
-		core->commands->statistics[command_number(index, command)].rejected++;
-	metric_add(core, METRIC_COMMAND_ERRORS, 1);
-}
-
 static void refuse(struct round *round, const struct call *call, const struct slice *argv, struct reply *reply)
 {
 	struct session *session = round->session;
 	const struct command_index *index = round->core->commands->index;
-	count_refusal(round->core, call->command ? call->command : command_find(index, argv[0]));
+	const struct command *command = call->command ? call->command : command_find(index, argv[0]);
+	if (command && command->run)
+		commands_count_refused(round->core, command, 1);
 	if (slice_equal_nocase(argv[0], S("EXEC"))) {
 		transaction_abort(session, why_no_exec(call->kind), reply);
 		return;

@@ -43,6 +43,7 @@ struct call {
 	bool resolved;       /* more than its name was looked at: a subcommand */
 	bool direct;         /* its answer went straight to the wire */
 	bool failed;
+	bool refused;        /* failed before it began */
 	size_t from, to;     /* else: its answer in the batch's `out` */
 };
 

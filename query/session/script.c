@@ -5,7 +5,6 @@
 #include "engine/core/fiber.h"
 #include "engine/io/io.h"
 #include "engine/memory/memory.h"
-#include "engine/metrics/metrics.h"
 #include "query/commands/slowlog.h"
 #include "query/script/flags.h"
 #include "query/script/values.h"
@@ -441,8 +440,6 @@ void script_job_answer(struct script_job *job, struct reply *reply)
 	bool failed = reply->errors != errors;
 	commands_count(core, job->command, 1, ns, failed);
 	slowlog_note(core, job->command, job->argv, job->argc, ns, &job->client);
-	if (failed)
-		metric_add(core, METRIC_COMMAND_ERRORS, 1);
 	job_fini(job);
 	memory_free(job);
 }

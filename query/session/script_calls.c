@@ -471,6 +471,9 @@ static bool host_call(struct script_host *host, const struct slice *argv, uint32
 	const struct command *command = find_command(job, argv, argc);
 	const char *why = why_not(job, command, argv, argc);
 	if (unlikely(why)) {
+		const struct command *named = command ? command : command_find(job->core->commands->index, argv[0]);
+		if (named && named->run)
+			commands_count_refused(job->core, named, 1);
 		reply_error_fmt(reply, "ERR %s", why);
 		return true;
 	}

@@ -209,3 +209,33 @@ def test_debug_says_errors_for_tests_of_clients(server):
         assert client("DEBUG", "LOG", "a test\r\nbegins") == "OK"
         assert "DEBUG LOG: a test??begins\n" in server.log_text()
         assert client("DEBUG", "ERROR") == Error("ERR DEBUG ERROR is not supported by this server yet. Try DEBUG HELP.")
+
+
+def counted(client):
+    """Calls, refusals and failures of commands, and errors."""
+    text = client("INFO", "commandstats", "errorstats", "stats").decode()
+    calls = re.findall(r"^cmdstat_(set|get|eval|eval_ro):calls=(\d+),.*(rejected_calls=\d+,failed_calls=\d+)", text, re.M)
+    return sorted(calls), sorted(re.findall(r"^(?:errorstat_|total_error_)\S+", text, re.M))
+
+
+def test_what_is_refused_is_counted_as_by_redis(server):
+    if not shutil.which("redis-server"):
+        raise Skipped("no redis-server")
+    with RedisServer() as redis, server.connect() as ours, redis.connect() as theirs:
+        for calls in (
+            [("SET", "a", 1)], [("SET", "a", 1)] * 20 + [("GET", "a")] * 3 + [("SET", "b", 1)], [("SET", "a")],
+            [("EVAL", "return redis.call('set', KEYS[1], 1)", 1, "a")],
+            [("EVAL", "return redis.pcall('set', KEYS[1], 1)", 1, "a")],
+            [("EVAL", "redis.pcall('set', KEYS[1], 1) return 1", 1, "a")],
+            [("EVAL", "return redis.error_reply('MINE is this')", 0)],
+            [("EVAL", "redis.pcall('set', 1) redis.pcall('get', KEYS[1]) return redis.call('nothing')", 1, "a")],
+            [("EVAL_RO", "return redis.call('set', KEYS[1], 1)", 1, "a")],
+            [("EVAL_RO", "redis.pcall('set', KEYS[1], 1) return 1", 1, "a")],
+        ):
+            answers = []
+            for client in (ours, theirs):
+                client("FLUSHALL"), client("CONFIG", "SET", "maxmemory", 1), client("CONFIG", "RESETSTAT")
+                client.pipeline(*calls)
+                answers.append(counted(client))
+                client("CONFIG", "SET", "maxmemory", 0)
+            assert answers[0] == answers[1], (calls[0], *answers)
