@@ -64,12 +64,13 @@ void tracking_follow_shard(struct tracking *tracking)
 	tracking->core->shard->tracked = any ? key_changed : NULL;
 }
 
+/* The limit is shared out, so that the cores' tables keep to it together. */
 static uint64_t keys_max(const struct core *core)
 {
 	uint64_t all = (uint64_t)core->settings->tracking_table_max_keys;
 	if (all == 0)
 		return UINT64_MAX;
-	return all / core->n_cores > 0 ? all / core->n_cores : 1;
+	return all / core->n_cores + (core->id < all % core->n_cores);
 }
 
 static void forget_any(struct tracking *tracking)

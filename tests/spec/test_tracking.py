@@ -432,6 +432,12 @@ def test_the_table_is_bounded(server):
             assert kept <= 100 and len(told) + kept == 1000, (kept, len(told))
             assert other("CONFIG", "SET", "tracking-table-max-keys", 10) == "OK"
             assert len(told) + len(reader.wait(kept - 10)) >= 990 - server.cores
+            assert other("CONFIG", "SET", "tracking-table-max-keys", 1) == "OK"
+            until = time.monotonic() + 20
+            while "tracking_total_keys:1\r" not in other("INFO", "stats").decode():
+                assert time.monotonic() < until
+            reader.pipeline(*[("GET", key) for key in keys])
+            assert "tracking_total_keys:1\r" in other("INFO", "stats").decode()
         finally:
             other("CONFIG", "SET", "tracking-table-max-keys", 1000000)
 
