@@ -546,6 +546,14 @@ static enum err run_bitfield(struct exec *exec)
 	return plan_fields(exec, &plan) ? run_planned(exec, &plan) : OK;
 }
 
+static const char *bitfield_uses(const struct slice *argv, uint32_t argc)
+{
+	for (uint32_t i = 2; i < argc; i++)
+		if (slice_equal_nocase(argv[i], S("SET")) || slice_equal_nocase(argv[i], S("INCRBY")))
+			return "RW access update";
+	return "RO access";
+}
+
 static enum err run_bitfield_ro(struct exec *exec)
 {
 	struct field_plan plan;
@@ -660,11 +668,13 @@ const struct command bitmap_commands[] = {
 	 "How many bits of the value of a key, or of a part of it, are set.", run_bitcount, bitcount_arguments,
 	 .history = unit_history},
 	{"BITFIELD", -2, {1, 1, 1}, WRITE | GROWS, "3.2.0", "O(1) for each operation",
-	 "Reads and changes integers of any width in the value of a key.", run_bitfield, bitfield_arguments},
+	 "Reads and changes integers of any width in the value of a key.", run_bitfield, bitfield_arguments,
+	 .uses = "RW access update variable_flags", .uses_by = bitfield_uses},
 	{"BITFIELD_RO", -2, {1, 1, 1}, READ | FAST, "6.0.0", "O(1) for each operation",
 	 "Reads integers of any width in the value of a key.", run_bitfield_ro, bitfield_ro_arguments},
 	{"BITOP", -4, {2, -1, 1}, WRITE | GROWS, "2.6.0", "O(N) where N is the length of the longest value",
-	 "Combines the values of keys bit by bit, and gives the result to another key.", run_bitop, bitop_arguments},
+	 "Combines the values of keys bit by bit, and gives the result to another key.", run_bitop, bitop_arguments,
+	 .uses = "OW update, RO access"},
 	{"BITPOS", -3, {1, 1, 1}, READ, "2.8.7", "O(N) where N is the length of the range",
 	 "The first bit of the value of a key, or of a part of it, that is set or clear.", run_bitpos,
 	 bitpos_arguments, .history = unit_history},

@@ -192,6 +192,11 @@ struct command {
 	struct reach (*reach)(const struct slice *argv, uint32_t argc, uint32_t at);
 	const char *categories;                /* of ACLs, besides those that flags and group say, or
 	                                        * "-keyspace" against the group; the same way */
+	/* What it does with its keys, in the words of COMMAND INFO: with the first, after a comma with the second, the
+	 * last for all behind it. NULL: what the flags say. */
+	const char *uses;
+	/* The same of a call, where its arguments decide. NULL: always as above. */
+	const char *(*uses_by)(const struct slice *argv, uint32_t argc);
 };
 
 /* A group of rows, as COMMAND DOCS names it. Ends with a zeroed row. */

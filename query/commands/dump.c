@@ -450,7 +450,7 @@ const struct command dump_commands[] = {
 	 "is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is "
 	 "O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
 	 "Create a key using the provided serialized value, previously obtained using DUMP.", run_restore,
-	 restore_arguments, .history = restore_history, .categories = "dangerous"},
+	 restore_arguments, .history = restore_history, .categories = "dangerous", .uses = "OW update"},
 	{0},
 };
 /* clang-format on */

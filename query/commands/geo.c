@@ -693,7 +693,7 @@ const struct command geo_commands[] = {
 	{"GEOADD", -5, {1, 1, 1}, WRITE | GROWS, "3.2.0",
 	 "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
 	 "Add one or more geospatial items in the geospatial index represented using a sorted set", run_geoadd,
-	 geoadd_arguments, .history = geoadd_history},
+	 geoadd_arguments, .history = geoadd_history, .uses = "RW update"},
 	{"GEODIST", -4, {1, 1, 1}, READ, "3.2.0", "O(log(N))",
 	 "Returns the distance between two members of a geospatial index", run_geodist, geodist_arguments},
 	{"GEOHASH", -2, {1, 1, 1}, READ, "3.2.0",
@@ -707,14 +707,16 @@ const struct command geo_commands[] = {
 	 "Query a sorted set representing a geospatial index to fetch members matching a given maximum distance "
 	 "from a point", run_georadius, georadius_arguments, .find_keys = find_georadius_keys,
 	 .history = georadius_history, .deprecated_since = "6.2.0",
-	 .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"},
+	 .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
+	 .uses = "RO access, OW update"},
 	{"GEORADIUSBYMEMBER", -5, {1, 1, 1}, WRITE | GROWS | COMMAND_MOVABLE_KEYS, "3.2.0",
 	 "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by "
 	 "center and radius and M is the number of items inside the index.",
 	 "Query a sorted set representing a geospatial index to fetch members matching a given maximum distance "
 	 "from a member", run_georadiusbymember, georadiusbymember_arguments,
 	 .find_keys = find_georadius_keys, .history = georadiusbymember_history, .deprecated_since = "6.2.0",
-	 .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments"},
+	 .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+	 .uses = "RO access, OW update"},
 	{"GEORADIUSBYMEMBER_RO", -5, {1, 1, 1}, READ, "3.2.10",
 	 "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by "
 	 "center and radius and M is the number of items inside the index.",
@@ -736,7 +738,7 @@ const struct command geo_commands[] = {
 	 "provided as the filter and M is the number of items inside the shape",
 	 "Query a sorted set representing a geospatial index to fetch members inside an area of a box or a circle, "
 	 "and store the result in another key.", run_geosearchstore, geosearchstore_arguments,
-	 .history = georadiusbymember_history},
+	 .history = georadiusbymember_history, .uses = "OW update, RO access"},
 	{0},
 };
 /* clang-format on */

@@ -307,16 +307,17 @@ static arguments pfdebug_arguments[] = {{"subcommand", .type = ARG_STRING}, {"ke
 const struct command hyperloglog_commands[] = {
 	/* name, arity, keys, flags, since, cost, summary, code, arguments */
 	{"PFADD", -2, {1, 1, 1}, WRITE | COMMAND_FAST, "2.8.9", "O(1) to add every element.",
-	 "Adds the specified elements to the specified HyperLogLog.", run_pfadd, pfadd_arguments},
+	 "Adds the specified elements to the specified HyperLogLog.", run_pfadd, pfadd_arguments, .uses = "RW insert"},
 	{"PFCOUNT", -2, {1, -1, 1}, COMMAND_READ | COMMAND_MAY_REPLICATE, "2.8.9",
 	 "O(1) with a very small average constant time when called with a single key. O(N) with N being the number of "
 	 "keys, and much bigger constant times, when called with multiple keys.",
 	 "Return the approximated cardinality of the set(s) observed by the HyperLogLog at key(s).", run_pfcount,
-	 pfcount_arguments},
+	 pfcount_arguments, .uses = "RW access"},
 	{"PFDEBUG", 3, {2, 2, 1}, WRITE | COMMAND_ADMIN, "2.8.9", "N/A",
-	 "Internal commands for debugging HyperLogLog values", run_pfdebug, pfdebug_arguments},
+	 "Internal commands for debugging HyperLogLog values", run_pfdebug, pfdebug_arguments, .uses = "RW access"},
 	{"PFMERGE", -2, {1, -1, 1}, WRITE, "2.8.9", "O(N) to merge N HyperLogLogs, but with high constant times.",
-	 "Merge N different HyperLogLogs into a single one.", run_pfmerge, pfmerge_arguments},
+	 "Merge N different HyperLogLogs into a single one.", run_pfmerge, pfmerge_arguments,
+	 .uses = "RW access insert, RO access"},
 	{"PFSELFTEST", 1, {0}, COMMAND_ADMIN, "2.8.9", "N/A",
 	 "An internal command for testing HyperLogLog values", run_pfselftest},
 	{0},

@@ -175,29 +175,65 @@ static struct words category_words(const struct command_index *index, const stru
 
 /* ---- INFO ------------------------------------------------------------------------- */
 
-/* What a command does with its keys, as far as its flags tell. */
-static struct words key_words(const struct command *command)
+/* What a command does with its keys. */
+static const char *uses_of(const struct command *command)
 {
-	struct words words = {0};
-	if (command->flags & COMMAND_WRITE) {
-		words_add(&words, "RW");
-		words_add(&words, "access");
-		words_add(&words, "update");
-	} else {
-		words_add(&words, "RO");
-		if (command->flags & COMMAND_READ)
-			words_add(&words, "access");
-	}
-	return words;
+	if (command->uses)
+		return command->uses;
+	return command->flags & COMMAND_WRITE ? "RW access update" : "RO access";
 }
 
-static void say_key_specification(struct reply *reply, const struct command *command)
+/* Parts of a list separated by commas. */
+static uint32_t parts_of(const char *list)
+{
+	uint32_t n = 1;
+	for (; *list; list++)
+		n += *list == ',';
+	return n;
+}
+
+/* Part `at`, or the last. */
+static struct slice part_of(const char *list, uint32_t at)
+{
+	for (const char *comma; at > 0 && (comma = strchr(list, ',')); at--)
+		list = comma + sizeof(", ") - 1;
+	return slice_of(list, strcspn(list, ","));
+}
+
+static void say_uses(struct reply *reply, struct slice words)
+{
+	size_t n = 1;
+	for (size_t i = 0; i < words.len; i++)
+		n += words.ptr[i] == ' ';
+	reply_set(reply, n);
+	while (n-- > 0) {
+		const uint8_t *space = memchr(words.ptr, ' ', words.len);
+		size_t len = space ? (size_t)(space - words.ptr) : words.len;
+		reply_simple(reply, slice_sub(words, 0, len));
+		words = slice_sub(words, space ? len + 1 : len, words.len);
+	}
+}
+
+/* How many specifications say where its keys are. Keys that lie outside its range are not said. */
+static uint32_t key_specifications(const struct command *command)
 {
 	const struct key_range *keys = &command->keys;
-	struct words words = key_words(command);
+	if (keys->first == 0)
+		return 0;
+	uint32_t parts = parts_of(uses_of(command));
+	uint32_t room = keys->last < 0 ? parts : (uint32_t)((keys->last - keys->first) / keys->step + 1);
+	return parts < room ? parts : room;
+}
+
+/* Specification `at` of `n`: each has a key, the last all that are left. */
+static void say_key_specification(struct reply *reply, const struct command *command, uint32_t at, uint32_t n)
+{
+	const struct key_range *keys = &command->keys;
+	bool is_last = at + 1 == n;
+	int first = keys->first + (int)at * keys->step, last = keys->last < 0 ? keys->last : keys->last - first;
 	reply_map(reply, 3);
 	reply_str(reply, "flags");
-	say_words(reply, &words);
+	say_uses(reply, part_of(uses_of(command), at));
 	reply_str(reply, "begin_search");
 	reply_map(reply, 2);
 	reply_str(reply, "type");
@@ -205,7 +241,7 @@ static void say_key_specification(struct reply *reply, const struct command *com
 	reply_str(reply, "spec");
 	reply_map(reply, 1);
 	reply_str(reply, "index");
-	reply_integer(reply, keys->first);
+	reply_integer(reply, first);
 	reply_str(reply, "find_keys");
 	reply_map(reply, 2);
 	reply_str(reply, "type");
@@ -213,9 +249,9 @@ static void say_key_specification(struct reply *reply, const struct command *com
 	reply_str(reply, "spec");
 	reply_map(reply, 3);
 	reply_str(reply, "lastkey");
-	reply_integer(reply, keys->last < 0 ? keys->last : keys->last - keys->first);
+	reply_integer(reply, is_last ? last : 0);
 	reply_str(reply, "keystep");
-	reply_integer(reply, keys->step);
+	reply_integer(reply, is_last ? keys->step : 1);
 	reply_str(reply, "limit");
 	reply_integer(reply, 0);
 }
@@ -238,7 +274,7 @@ static void say_info(struct exec *exec, const struct command *command)
 	const struct command_index *index = index_of(exec);
 	struct reply *reply = exec->reply;
 	struct words flags = flag_words(command), in = category_words(index, command);
-	bool has_keys = command->keys.first > 0;
+	uint32_t n_specifications = key_specifications(command);
 	reply_array(reply, 10);
 	reply_str(reply, command_full_name(index, command));
 	reply_integer(reply, command->arity);
@@ -248,9 +284,9 @@ static void say_info(struct exec *exec, const struct command *command)
 	reply_integer(reply, command->keys.step);
 	say_words(reply, &in);
 	say_tips(reply, command->tips);
-	reply_set(reply, has_keys);
-	if (has_keys)
-		say_key_specification(reply, command);
+	reply_set(reply, n_specifications);
+	for (uint32_t i = 0; i < n_specifications; i++)
+		say_key_specification(reply, command, i, n_specifications);
 	if (command->subcommands)
 		reply_array(reply, subcommands_count(command));
 	else
@@ -317,9 +353,19 @@ static struct words argument_words(const struct command_argument *argument)
 	return words;
 }
 
-static void say_arguments(struct reply *reply, const struct command_argument *arguments);
+/* Which specification the next key among the arguments has. */
+struct key_count {
+	uint32_t next, n;
+};
 
-static void say_argument(struct reply *reply, const struct command_argument *argument)
+static uint32_t next_specification(struct key_count *keys)
+{
+	return keys->next + 1 < keys->n ? keys->next++ : keys->next;
+}
+
+static void say_arguments(struct reply *reply, const struct command_argument *arguments, struct key_count *keys);
+
+static void say_argument(struct reply *reply, const struct command_argument *argument, struct key_count *keys)
 {
 	static const char *const types[] = {
 	        [ARG_STRING] = "string",         [ARG_INTEGER] = "integer",
@@ -336,7 +382,7 @@ static void say_argument(struct reply *reply, const struct command_argument *arg
 	say_field(reply, "type", types[argument->type]);
 	if (is_key) {
 		reply_str(reply, "key_spec_index");
-		reply_integer(reply, 0);
+		reply_integer(reply, next_specification(keys));
 	}
 	say_field(reply, "token", argument->token);
 	say_field(reply, "since", argument->since);
@@ -347,18 +393,18 @@ static void say_argument(struct reply *reply, const struct command_argument *arg
 	}
 	if (argument->inner) {
 		reply_str(reply, "arguments");
-		say_arguments(reply, argument->inner);
+		say_arguments(reply, argument->inner, keys);
 	}
 }
 
-static void say_arguments(struct reply *reply, const struct command_argument *arguments)
+static void say_arguments(struct reply *reply, const struct command_argument *arguments, struct key_count *keys)
 {
 	size_t n = 0;
 	while (arguments[n].name)
 		n++;
 	reply_array(reply, n);
 	for (size_t i = 0; i < n; i++)
-		say_argument(reply, &arguments[i]);
+		say_argument(reply, &arguments[i], keys);
 }
 
 static void say_history(struct reply *reply, const struct command_history *history)
@@ -400,7 +446,8 @@ static void say_docs(struct exec *exec, const struct command *command)
 	}
 	if (command->arguments) {
 		reply_str(reply, "arguments");
-		say_arguments(reply, command->arguments);
+		struct key_count keys = {.n = key_specifications(command)};
+		say_arguments(reply, command->arguments, &keys);
 	}
 	if (command->subcommands) {
 		reply_str(reply, "subcommands");
@@ -527,13 +574,13 @@ static void say_keys(struct exec *exec, const struct command *command, const str
 		reply_error_fmt(reply, "ERR Invalid arguments specified for command");
 	else
 		reply_array(reply, (size_t)n);
+	const char *uses = command->uses_by ? command->uses_by(argv, argc) : uses_of(command);
 	for (int i = 0; i < n; i++) {
-		struct words words = key_words(command);
 		if (with_flags)
 			reply_array(reply, 2);
 		reply_bulk(reply, argv[at[i]]);
 		if (with_flags)
-			say_words(reply, &words);
+			say_uses(reply, part_of(uses, (uint32_t)i));
 	}
 	memory_free(at);
 }

@@ -190,7 +190,7 @@ const struct command memory_rows[] = {
 	{"STATS", 2, {0}, COMMAND_FIBER, "4.0.0", "O(1)", "What memory goes to.", run_memory_stats,
 	 .tips = "nondeterministic_output request_policy:all_shards response_policy:special"},
 	{"USAGE", -3, {2, 2, 1}, COMMAND_READ | COMMAND_COLD, "4.0.0", "O(N) where N is the number of samples.",
-	 "The memory that a key and its value take.", run_memory_usage, memory_usage_args},
+	 "The memory that a key and its value take.", run_memory_usage, memory_usage_args, .uses = "RO"},
 	{0},
 };
 /* clang-format on */

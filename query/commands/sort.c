@@ -163,7 +163,7 @@ const struct command sort_commands[] = {
 	/* name, arity, keys, flags, since, cost, summary, code, arguments */
 	{"SORT", -2, {1, 1, 1}, COMMAND_WRITE | COMMAND_GROWS | COMMAND_MOVABLE_KEYS, "1.0.0", SORT_COST,
 	 "Sort the elements in a list, set or sorted set", run_sort, sort_arguments, .find_keys = find_sort_keys, .roams = sort_roams,
-	 .categories = "-keyspace set sortedset list dangerous"},
+	 .categories = "-keyspace set sortedset list dangerous", .uses = "RO access, OW update"},
 	{"SORT_RO", -2, {1, 1, 1}, COMMAND_READ | COMMAND_MOVABLE_KEYS, "7.0.0", SORT_COST,
 	 "Sort the elements in a list, set or sorted set. Read-only variant of SORT.", run_sort, sort_ro_arguments,
 	 .find_keys = find_sort_ro_keys, .roams = sort_roams, .categories = "-keyspace set sortedset list dangerous"},

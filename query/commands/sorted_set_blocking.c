@@ -144,16 +144,16 @@ const struct command sorted_set_blocking_commands[] = {
 	 "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted "
 	 "set, and M being the number of elements popped.",
 	 "Remove and return members with scores in a sorted set or block until one is available", run_blocking,
-	 bzmpop_arguments, .find_keys = find_bzmpop_keys, .blocking = &bzmpop},
+	 bzmpop_arguments, .find_keys = find_bzmpop_keys, .blocking = &bzmpop, .uses = "RW access delete"},
 	{"BZPOPMAX", -3, {1, -2, 1}, WAITS | COMMAND_FAST | COMMAND_NO_SCRIPT, "5.0.0",
 	 "O(log(N)) with N being the number of elements in the sorted set.",
 	 "Remove and return the member with the highest score from one or more sorted sets, or block until one is "
 	 "available",
-	 run_blocking, keys_and_timeout, .history = timeout_history, .blocking = &bzpopmax},
+	 run_blocking, keys_and_timeout, .history = timeout_history, .blocking = &bzpopmax, .uses = "RW access delete"},
 	{"BZPOPMIN", -3, {1, -2, 1}, WAITS | COMMAND_FAST | COMMAND_NO_SCRIPT, "5.0.0",
 	 "O(log(N)) with N being the number of elements in the sorted set.",
 	 "Remove and return the member with the lowest score from one or more sorted sets, or block until one is available",
-	 run_blocking, keys_and_timeout, .history = timeout_history, .blocking = &bzpopmin},
+	 run_blocking, keys_and_timeout, .history = timeout_history, .blocking = &bzpopmin, .uses = "RW access delete"},
 	{0},
 };
 /* clang-format on */

@@ -406,7 +406,7 @@ const struct command sorted_set_combine_commands[] = {
 	 "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of "
 	 "the first set, and K is the size of the result set.",
 	 "Subtract multiple sorted sets and store the resulting sorted set in a new key", run_zdiffstore,
-	 zdiffstore_arguments, .find_keys = find_target_and_source_keys},
+	 zdiffstore_arguments, .find_keys = find_target_and_source_keys, .uses = "OW update, RO access"},
 	{"ZINTER", -3, {0, 0, 0}, READ | COMMAND_MOVABLE_KEYS, "6.2.0",
 	 "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input "
 	 "sorted sets and M being the number of elements in the resulting sorted set.",
@@ -419,7 +419,7 @@ const struct command sorted_set_combine_commands[] = {
 	 "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input "
 	 "sorted sets and M being the number of elements in the resulting sorted set.",
 	 "Intersect multiple sorted sets and store the resulting sorted set in a new key", run_zinterstore,
-	 zinterstore_arguments, .find_keys = find_target_and_source_keys},
+	 zinterstore_arguments, .find_keys = find_target_and_source_keys, .uses = "OW update, RO access"},
 	{"ZUNION", -3, {0, 0, 0}, READ | COMMAND_MOVABLE_KEYS, "6.2.0",
 	 "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of "
 	 "elements in the resulting sorted set.",
@@ -428,7 +428,7 @@ const struct command sorted_set_combine_commands[] = {
 	 "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of "
 	 "elements in the resulting sorted set.",
 	 "Add multiple sorted sets and store the resulting sorted set in a new key", run_zunionstore,
-	 zinterstore_arguments, .find_keys = find_target_and_source_keys},
+	 zinterstore_arguments, .find_keys = find_target_and_source_keys, .uses = "OW update, RO access"},
 	{0},
 };
 /* clang-format on */

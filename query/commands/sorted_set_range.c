@@ -461,21 +461,23 @@ const struct command sorted_set_range_commands[] = {
 	{"ZRANGESTORE", -5, {1, 2, 1}, WRITE | GROWS, "6.2.0",
 	 "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements stored "
 	 "into the destination key.",
-	 "Store a range of members from sorted set into another key", run_zrangestore, zrangestore_arguments},
+	 "Store a range of members from sorted set into another key", run_zrangestore, zrangestore_arguments,
+	 .uses = "OW update, RO access"},
 	{"ZREMRANGEBYLEX", 4, {1, 1, 1}, WRITE, "2.8.9",
 	 "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed "
 	 "by the operation.",
 	 "Remove all members in a sorted set between the given lexicographical range", run_zremrangebylex,
-	 zlexcount_arguments},
+	 zlexcount_arguments, .uses = "RW delete"},
 	{"ZREMRANGEBYRANK", 4, {1, 1, 1}, WRITE, "2.0.0",
 	 "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed "
 	 "by the operation.",
 	 "Remove all members in a sorted set within the given indexes", run_zremrangebyrank,
-	 zremrangebyrank_arguments},
+	 zremrangebyrank_arguments, .uses = "RW delete"},
 	{"ZREMRANGEBYSCORE", 4, {1, 1, 1}, WRITE, "1.2.0",
 	 "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed "
 	 "by the operation.",
-	 "Remove all members in a sorted set within the given scores", run_zremrangebyscore, zcount_arguments},
+	 "Remove all members in a sorted set within the given scores", run_zremrangebyscore, zcount_arguments,
+	 .uses = "RW delete"},
 	{"ZREVRANGE", -4, {1, 1, 1}, READ, "1.2.0",
 	 "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
 	 "Return a range of members in a sorted set, by index, with scores ordered from high to low", run_zrevrange,

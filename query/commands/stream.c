@@ -662,25 +662,26 @@ const struct command stream_commands[] = {
 	 "O(1) for each message ID processed.",
 	 "Marks a pending message as correctly processed, effectively removing it from the pending entries list of "
 	 "the consumer group. Return value of the command is the number of messages successfully acknowledged, that "
-	 "is, the IDs we were actually able to resolve in the PEL.", run_xack, xack_arguments},
+	 "is, the IDs we were actually able to resolve in the PEL.", run_xack, xack_arguments, .uses = "RW update"},
 	{"XADD", -5, {1, 1, 1}, WRITE | GROWS | FAST, "5.0.0",
 	 "O(1) when adding a new entry, O(N) when trimming where N being the number of entries evicted.",
 	 "Appends a new entry to a stream", run_xadd, xadd_arguments, .history = xadd_history,
-	 .tips = "nondeterministic_output"},
+	 .tips = "nondeterministic_output", .uses = "RW update"},
 	{"XAUTOCLAIM", -6, {1, 1, 1}, WRITE | FAST, "6.2.0",
 	 "O(1) if COUNT is small.",
 	 "Changes (or acquires) ownership of messages in a consumer group, as if the messages were delivered to the "
 	 "specified consumer.", run_xautoclaim, xautoclaim_arguments, .history = xautoclaim_history,
-	 .tips = "nondeterministic_output"},
+	 .tips = "nondeterministic_output", .uses = "RW delete"},
 	{"XCLAIM", -6, {1, 1, 1}, WRITE | FAST, "5.0.0",
 	 "O(log N) with N being the number of messages in the PEL of the consumer group.",
 	 "Changes (or acquires) ownership of a message in a consumer group, as if the message was delivered to the "
 	 "specified consumer.", run_xclaim, xclaim_arguments,
-	 .tips = "nondeterministic_output"},
+	 .tips = "nondeterministic_output", .uses = "RW update"},
 	{"XDEL", -3, {1, 1, 1}, WRITE | FAST, "5.0.0",
 	 "O(1) for each single item to delete in the stream, regardless of the stream size.",
 	 "Removes the specified entries from the stream. Returns the number of items actually deleted, that may be "
-	 "different from the number of IDs passed in case certain IDs do not exist.", run_xdel, xdel_arguments},
+	 "different from the number of IDs passed in case certain IDs do not exist.", run_xdel, xdel_arguments,
+	 .uses = "RW delete"},
 	{"XGROUP", -2, {0}, 0, "5.0.0",
 	 "Depends on subcommand.",
 	 "A container for consumer groups commands", .subcommands = xgroup_rows},
@@ -689,7 +690,7 @@ const struct command stream_commands[] = {
 	 "A container for stream introspection commands", .subcommands = xinfo_rows},
 	{"XLEN", 2, {1, 1, 1}, READ | FAST, "5.0.0",
 	 "O(1)",
-	 "Return the number of entries in a stream", run_xlen, xinfo_groups_arguments},
+	 "Return the number of entries in a stream", run_xlen, xinfo_groups_arguments, .uses = "RO"},
 	{"XPENDING", -3, {1, 1, 1}, READ, "5.0.0",
 	 "O(N) with N being the number of elements returned, so asking for a small fixed number of entries per call "
 	 "is O(1). O(M), where M is the total number of entries scanned when used with the IDLE filter. When the "
@@ -715,7 +716,8 @@ const struct command stream_commands[] = {
 	 "XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients blocked on the stream "
 	 "getting new data.",
 	 "Return new entries from a stream using a consumer group, or access the history of the pending entries for "
-	 "a given consumer. Can block.", run_xreadgroup, xreadgroup_arguments, .find_keys = find_xread_keys, .blocking = &xreadgroup_blocking},
+	 "a given consumer. Can block.", run_xreadgroup, xreadgroup_arguments, .find_keys = find_xread_keys, .blocking = &xreadgroup_blocking,
+	 .uses = "RO access"},
 	{"XREVRANGE", -4, {1, 1, 1}, READ, "5.0.0",
 	 "O(N) with N being the number of elements returned. If N is constant (e.g. always asking for the first 10 "
 	 "elements with COUNT), you can consider it O(1).",
@@ -724,13 +726,14 @@ const struct command stream_commands[] = {
 	 xrevrange_history},
 	{"XSETID", -3, {1, 1, 1}, WRITE | GROWS | FAST, "5.0.0",
 	 "O(1)",
-	 "An internal command for replicating stream values", run_xsetid, xsetid_arguments, .history = xsetid_history},
+	 "An internal command for replicating stream values", run_xsetid, xsetid_arguments, .history = xsetid_history,
+	 .uses = "RW update"},
 	{"XTRIM", -4, {1, 1, 1}, WRITE, "5.0.0",
 	 "O(N), with N being the number of evicted entries. Constant times are very small however, since entries are "
 	 "organized in macro nodes containing multiple entries that can be released with a single deallocation.",
 	 "Trims the stream to (approximately if '~' is passed) a certain size", run_xtrim, xtrim_arguments, .history
 	 = xtrim_history,
-	 .tips = "nondeterministic_output"},
+	 .tips = "nondeterministic_output", .uses = "RW delete"},
 	{0},
 };
 /* clang-format on */

@@ -308,6 +308,15 @@ static enum err set_with_options(struct exec *exec)
 	return OK;
 }
 
+/* With GET it looks at the value that was there. */
+static const char *set_uses(const struct slice *argv, uint32_t argc)
+{
+	for (uint32_t i = 3; i < argc; i++)
+		if (slice_equal_nocase(argv[i], S("GET")))
+			return "RW access update";
+	return "OW update";
+}
+
 static enum err run_set(struct exec *exec)
 {
 	if (unlikely(exec->argc > 3))
@@ -689,14 +698,14 @@ const struct command string_commands[] = {
 	/* name, arity, keys, flags, since, cost, summary, code, arguments */
 	{"APPEND", 3, {1, 1, 1}, WRITE | GROWS | FAST, "2.0.0",
 	 "O(1) amortized: room to grow is kept after the value",
-	 "Appends to the value of a key, which is created if absent.", run_append, key_and_value},
+	 "Appends to the value of a key, which is created if absent.", run_append, key_and_value, .uses = "RW insert"},
 	{"DECR", 2, {1, 1, 1}, WRITE | GROWS | FAST, "1.0.0", "O(1)",
 	 "Takes one from the integer value of a key; an absent key counts as 0.", run_decr, key_alone},
 	{"DECRBY", 3, {1, 1, 1}, WRITE | GROWS | FAST, "1.0.0", "O(1)",
 	 "Takes a number from the integer value of a key; an absent key counts as 0.", run_decrby, key_and_decrement},
 	{"GET", 2, {1, 1, 1}, READ | FAST, "1.0.0", "O(1)", "The value of a key.", run_get, key_alone},
 	{"GETDEL", 2, {1, 1, 1}, WRITE | FAST, "6.2.0", "O(1)",
-	 "The value of a key, which is then gone.", run_getdel, key_alone},
+	 "The value of a key, which is then gone.", run_getdel, key_alone, .uses = "RW access delete"},
 	{"GETEX", -2, {1, 1, 1}, WRITE | FAST, "6.2.0", "O(1)",
 	 "The value of a key, whose expiry it sets or clears.", run_getex, getex_arguments},
 	{"GETRANGE", 4, {1, 1, 1}, READ, "2.4.0", "O(N) where N is the length of the answer",
@@ -714,23 +723,24 @@ const struct command string_commands[] = {
 	 "The longest common subsequence of the values of two keys.", run_lcs, lcs_arguments},
 	{"MGET", -2, {1, -1, 1}, READ | FAST, "1.0.0", O_KEYS, "The values of several keys.", run_mget, keys_alone},
 	{"MSET", -3, {1, -1, 2}, WRITE | GROWS | COMMAND_COLD, "1.0.1", O_KEYS,
-	 "Gives several keys their values, all at once.", run_mset, pairs_alone},
+	 "Gives several keys their values, all at once.", run_mset, pairs_alone, .uses = "OW update"},
 	{"MSETNX", -3, {1, -1, 2}, WRITE | GROWS | COMMAND_COLD, "1.0.1", O_KEYS,
-	 "Gives several keys their values, all at once, if none of them exists.", run_msetnx, pairs_alone},
+	 "Gives several keys their values, all at once, if none of them exists.", run_msetnx, pairs_alone,
+	 .uses = "OW insert"},
 	{"PSETEX", 4, {1, 1, 1}, WRITE | GROWS | COMMAND_COLD, "2.6.0", "O(1)",
-	 "Gives a key a value for a number of milliseconds.", run_psetex, psetex_arguments},
+	 "Gives a key a value for a number of milliseconds.", run_psetex, psetex_arguments, .uses = "OW update"},
 	{"SET", -3, {1, 1, 1}, WRITE | GROWS | COMMAND_COLD | COMMAND_MAY_GET, "1.0.0", "O(1)",
 	 "Gives a key a value, whatever it was before; an expiry it had is forgotten.", run_set, set_arguments,
-	 .history = set_history},
+	 .history = set_history, .uses = "RW access update variable_flags", .uses_by = set_uses},
 	{"SETEX", 4, {1, 1, 1}, WRITE | GROWS | COMMAND_COLD, "2.0.0", "O(1)",
-	 "Gives a key a value for a number of seconds.", run_setex, setex_arguments},
+	 "Gives a key a value for a number of seconds.", run_setex, setex_arguments, .uses = "OW update"},
 	{"SETNX", 3, {1, 1, 1}, WRITE | GROWS | FAST | COMMAND_COLD, "1.0.0", "O(1)",
-	 "Gives a key a value if it does not exist.", run_setnx, key_and_value},
+	 "Gives a key a value if it does not exist.", run_setnx, key_and_value, .uses = "OW insert"},
 	{"SETRANGE", 4, {1, 1, 1}, WRITE | GROWS, "2.2.0", "O(N) where N is the length of the part",
 	 "Overwrites a part of the value of a key, which grows by zero bytes as needed.", run_setrange,
-	 setrange_arguments},
+	 setrange_arguments, .uses = "RW update"},
 	{"STRLEN", 2, {1, 1, 1}, READ | FAST | COMMAND_COLD, "2.2.0", "O(1)",
-	 "The length of the value of a key, in bytes.", run_strlen, key_alone},
+	 "The length of the value of a key, in bytes.", run_strlen, key_alone, .uses = "RO"},
 	{"SUBSTR", 4, {1, 1, 1}, READ, "1.0.0", "O(N) where N is the length of the answer",
 	 "A part of the value of a key.", run_getrange, range_arguments,
 	 .deprecated_since = "2.0.0", .replaced_by = "`GETRANGE`"},

@@ -541,6 +541,6 @@ const struct command transaction_commands[] = {
 	 "Forgets about watched keys of a transaction.", run_unwatch},
 	{"WATCH", -2, {1, -1, 1}, CONTROL | COMMAND_FAST | COMMAND_FIBER | COMMAND_IN_MULTI | COMMAND_COLD, "2.2.0",
 	 "O(1) for every key.", "Monitors changes to keys to determine the execution of a transaction.", run_watch,
-	 watch_arguments},
+	 watch_arguments, .uses = "RO"},
 	{0},
 };

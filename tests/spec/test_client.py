@@ -211,6 +211,42 @@ def test_debug_says_errors_for_tests_of_clients(server):
         assert client("DEBUG", "ERROR") == Error("ERR DEBUG ERROR is not supported by this server yet. Try DEBUG HELP.")
 
 
+USES = (
+    ("SET", "k", "v"), ("SET", "k", "v", "XX", "get"), ("MSET", "a", 1, "b", 2), ("MSETNX", "a", 1), ("DEL", "a", "b"),
+    ("BITFIELD", "k", "GET", "u8", 0), ("BITFIELD", "k", "INCRBY", "u8", 0, 1), ("BITOP", "AND", "to", "a", "b"),
+    ("LMOVE", "a", "b", "LEFT", "RIGHT"), ("LMPOP", 2, "a", "b", "LEFT"), ("BLPOP", "a", "b", 0), ("RENAME", "a", "b"),
+    ("SORT", "a", "STORE", "b"), ("SORT", "a"), ("GEORADIUS", "a", 0, 0, 1, "m", "STORE", "b"), ("COPY", "a", "b"),
+    ("ZUNIONSTORE", "to", 2, "a", "b"), ("ZUNION", 2, "a", "b"), ("SDIFFSTORE", "to", "a", "b"), ("SCARD", "a"),
+    ("EVAL", "return", 1, "a"), ("EVAL_RO", "return", 1, "a"), ("XREADGROUP", "GROUP", "g", "c", "STREAMS", "a", ">"),
+    ("PFMERGE", "to", "a", "b"), ("OBJECT", "FREQ", "a"), ("XGROUP", "DESTROY", "a", "g"), ("TYPE", "a"), ("GET", "a"),
+)
+
+
+def key_places(docs):
+    """Which specification each argument has that is a key."""
+    arguments = dict(zip(docs[::2], docs[1::2]))[b"arguments"]
+    return [dict(zip(a[::2], a[1::2])).get(b"key_spec_index") for a in arguments]
+
+
+def test_what_is_done_with_keys_is_said_as_by_redis(server):
+    if not shutil.which("redis-server"):
+        raise Skipped("no redis-server")
+    with RedisServer() as redis, server.connect() as ours, redis.connect() as theirs:
+        for call in USES:
+            assert ours("COMMAND", "GETKEYSANDFLAGS", *call) == theirs("COMMAND", "GETKEYSANDFLAGS", *call), call
+        rows = [{row[0]: row for row in client("COMMAND")} for client in (ours, theirs)]
+        both = [name for name in rows[0].keys() & rows[1].keys() if rows[0][name][8]]
+        assert len(both) > 150
+        for name in both:
+            mine, other = (dict(zip(row[name][8][0][::2], row[name][8][0][1::2])) for row in rows)
+            other.pop(b"notes", None)
+            assert mine == other, name
+        for name in (b"lmove", b"bitop", b"sdiffstore", b"rename", b"pfmerge"):
+            assert rows[0][name][8] == rows[1][name][8], name
+            docs = [client("COMMAND", "DOCS", name)[1] for client in (ours, theirs)]
+            assert key_places(docs[0]) == key_places(docs[1]), name
+
+
 def counted(client):
     """Calls, refusals and failures of commands, and errors."""
     text = client("INFO", "commandstats", "errorstats", "stats").decode()
