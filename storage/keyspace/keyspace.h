@@ -183,6 +183,9 @@ void keyspace_drop(struct shard *shard, uint32_t keyspace, bool now);
  * take their time: meanwhile it says yes, and who can wait asks tier_is_full() before. */
 bool shard_admit(struct shard *shard);
 
+/* The same before a command that adds none: what an earlier one added need not wait for the next that does. */
+void shard_relieve(struct shard *shard);
+
 uint64_t shard_memory(const struct shard *shard); /* bytes, all that maxmemory counts */
 
 /* Background work, a slice of at most `budget_ns`: expiry, freeing, evicting. True if more is

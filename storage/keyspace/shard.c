@@ -161,6 +161,12 @@ bool shard_admit(struct shard *shard)
 	return true;
 }
 
+void shard_relieve(struct shard *shard)
+{
+	if (unlikely(over_limit(shard)) && shard->policy != EVICT_TIER)
+		(void)shard_admit(shard);
+}
+
 /* ---- proof -------------------------------------------------------------------------- */
 
 static void keyspace_verify(struct shard *shard, struct keyspace *keyspace, struct dict_tally *all)

@@ -55,6 +55,22 @@ def test_eviction_keeps_memory_bounded(server):
         c.pipeline(("CONFIG", "SET", "maxmemory", "0"), ("CONFIG", "SET", "maxmemory-policy", "noeviction"), ("FLUSHALL",))
 
 
+def test_reads_evict_what_a_large_write_has_made_too_much(server):
+    with server.connect() as c:
+        c("FLUSHALL")
+        used = int(c("INFO", "memory").decode().split("used_memory:")[1].split()[0])
+        c.pipeline(("CONFIG", "SET", "maxmemory-policy", "volatile-random"), ("CONFIG", "SET", "maxmemory", used + 100 * 1024))
+        try:
+            assert c("SET", "{t}volatile", "x", "EX", 1000) == "OK"
+            assert c("SETBIT", "{t}large", 1600000, 0) == 0
+            assert c("GETBIT", "{t}large", 0) == 0
+            assert c("DBSIZE") == 1
+            assert c("EXISTS", "{t}volatile") == 0
+        finally:
+            c.pipeline(("CONFIG", "SET", "maxmemory", "0"), ("CONFIG", "SET", "maxmemory-policy", "noeviction"))
+            c("FLUSHALL")
+
+
 def test_a_lower_limit_frees_memory_by_itself(server):
     with server.connect() as c:
         c("FLUSHALL")
