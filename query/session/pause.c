@@ -1,6 +1,7 @@
 #include "query/session/pause.h"
 
 #include "query/session/round_private.h"
+#include "query/session/script.h"
 #include "query/session/transaction.h"
 
 enum { LOOK_NS = 20 * 1000 * 1000, RELEASED = 256 };
@@ -21,6 +22,8 @@ static bool may_write(const struct round *round, const struct call *call)
 {
 	bool is_exec = strcmp(call->command->name, "EXEC") == 0;
 	uint32_t flags = call->command->flags | (is_exec ? transaction_flags(round->session) : 0);
+	if (call->command->flags & COMMAND_SCRIPT && flags & COMMAND_MAY_REPLICATE)
+		return script_may_write(round->core, call->command, round->arguments + call->args_at);
 	return flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE);
 }
 

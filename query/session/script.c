@@ -83,7 +83,7 @@ static struct script *find_elsewhere(struct script_job *job)
 	return script;
 }
 
-static bool is_by_name(const struct script_job *job) { return memcmp(job->command->name, "EVALSHA", 7) == 0; }
+static bool is_by_name(const struct command *command) { return memcmp(command->name, "EVALSHA", 7) == 0; }
 
 /* False: an error was said. */
 static bool find_script(struct script_job *job, struct reply *reply)
@@ -91,7 +91,7 @@ static bool find_script(struct script_job *job, struct reply *reply)
 	struct scripts *scripts = jobs_of(job)->scripts;
 	cleanup(buf_fini) struct buf why = {0};
 	struct slice given = job->argv[1];
-	if (is_by_name(job)) {
+	if (is_by_name(job->command)) {
 		job->script = scripts_find(scripts, given);
 		if (!job->script && given.len == SHA1_HEX && job->core->n_cores > 1)
 			job->script = find_elsewhere(job);
@@ -114,7 +114,7 @@ static bool find_script(struct script_job *job, struct reply *reply)
 	return true;
 }
 
-static bool is_call_of_function(const struct script_job *job) { return memcmp(job->command->name, "FCALL", 5) == 0; }
+static bool is_call_of_function(const struct command *command) { return memcmp(command->name, "FCALL", 5) == 0; }
 
 /* False: an error was said. */
 static bool find_function(struct script_job *job, struct reply *reply)
@@ -129,6 +129,24 @@ static bool find_function(struct script_job *job, struct reply *reply)
 	job->habits = &function->habits;
 	job->name = function->name;
 	return true;
+}
+
+bool script_may_write(struct core *core, const struct command *command, const struct slice *argv)
+{
+	const struct script_jobs *jobs = core->commands->rounds->scripts;
+	const struct script_habits *habits = NULL;
+	if (is_call_of_function(command)) {
+		const struct function *function = functions_find(jobs->functions, argv[1]);
+		habits = function ? &function->habits : NULL;
+	} else {
+		cleanup(buf_fini) struct buf why = {0};
+		const struct script *script = is_by_name(command) ? scripts_find(jobs->scripts, argv[1])
+		                                                  : scripts_find_text(jobs->scripts, argv[1]);
+		if (!script && !is_by_name(command))
+			script = scripts_add(jobs->scripts, argv[1], &why);
+		habits = script ? &script->habits : NULL;
+	}
+	return !habits || !(habits->flags & SCRIPT_NO_WRITES);
 }
 
 static void let_code_go(struct script_job *job)
@@ -314,9 +332,9 @@ static void run_code(struct script_job *job, struct reply *reply)
 /* False: an error was said. */
 static bool find_code(struct script_job *job, struct reply *reply)
 {
-	if (is_call_of_function(job))
+	if (is_call_of_function(job->command))
 		return find_function(job, reply) && count_keys(job, reply);
-	if (is_by_name(job) && job->argv[1].len != SHA1_HEX) {
+	if (is_by_name(job->command) && job->argv[1].len != SHA1_HEX) {
 		reply_error_fmt(reply, "NOSCRIPT No matching script. Please use EVAL.");
 		return false;
 	}

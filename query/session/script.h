@@ -46,6 +46,10 @@ void script_run_alone(struct core *core, const struct client_view *client, const
 void script_run_within(struct core *core, const struct client_view *client, const struct command *command,
                        const struct slice *argv, uint32_t argc, struct reply *reply, struct unit *unit);
 
+/* May this call write? A script that declares no-writes may not; one that this core does not know yet may. Of a command
+ * that runs a script and is flagged MAY_REPLICATE. */
+bool script_may_write(struct core *core, const struct command *command, const struct slice *argv);
+
 /* ---- those that run: fiber code --------------------------------------------------------- */
 
 /* One of them: its words as it was called, each behind its length (8). */

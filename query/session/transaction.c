@@ -135,7 +135,10 @@ void transaction_queue(struct session *session, const struct command *command, c
 		t->last = &queued->next;
 		t->n_queued++;
 		t->queued_bytes += size;
-		t->flags |= command->flags;
+		uint32_t flags = command->flags, script = COMMAND_SCRIPT | COMMAND_MAY_REPLICATE;
+		if ((flags & script) == script && !script_may_write(session->core, command, argv))
+			flags &= ~(uint32_t)COMMAND_MAY_REPLICATE;
+		t->flags |= flags;
 		queued->roams = command->roams && command->roams(session->core, argv, argc);
 		t->roams |= queued->roams;
 	}

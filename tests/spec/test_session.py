@@ -37,6 +37,32 @@ def test_a_pause_of_writes_holds_transactions_that_write(server):
         assert reader("GET", "p") == b"new"
 
 
+def test_a_pause_of_writes_lets_scripts_pass_that_declare_none(server):
+    reads = "#!lua flags=no-writes\nreturn %d"
+    library = "#!lua name=pausing\nredis.register_function{function_name='reads', callback=function() return 4 end, " \
+              "flags={'no-writes'}} redis.register_function('writes', function() return 5 end)"
+    with Server(server.program, io=server.io) as other, other.connect() as admin, other.connect() as c, \
+            other.connect() as held, other.connect() as late:
+        admin("SET", "p", "here")
+        assert late.pipeline(("MULTI",), ("EVAL", "#!lua\nreturn 7", 0)) == ["OK", "QUEUED"]
+        admin("FUNCTION", "LOAD", library)
+        sha = admin("SCRIPT", "LOAD", reads % 2)
+        assert admin("CLIENT", "PAUSE", "60000", "WRITE") == "OK"
+        for _ in range(2):
+            assert c("EVAL", reads % 1, 0) == 1
+            assert c("EVALSHA", sha, 0) == 2
+            assert c("EVAL_RO", "return redis.call('get', 'p')", 1, "p") == b"here"
+            assert c("FCALL", "reads", 0) == 4
+            assert c.pipeline(("MULTI",), ("EVAL", reads % 1, 0), ("FCALL", "READS", 0), ("EXEC",))[-1] == [1, 4]
+        for call in (("EVAL", "return 6", 0), ("EVAL", "#!lua\nreturn 7", 0), ("FCALL", "writes", 0)):
+            held.send(encode(*call))
+        late.send(encode("EXEC"))
+        time.sleep(0.1)
+        assert "blocked_clients:2\r" in admin("INFO", "clients").decode()
+        assert admin("CLIENT", "UNPAUSE") == "OK"
+        assert [held.reply() for _ in range(3)] == [6, 7, 5] and late.reply() == [7]
+
+
 def test_a_paused_pipeline_runs_once_and_in_order(server):
     with Server(server.program, io=server.io) as other, other.connect() as admin, other.connect() as c:
         assert admin("CLIENT", "PAUSE", "400", "WRITE") == "OK"
