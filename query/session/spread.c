@@ -330,6 +330,7 @@ struct cold_visit {
 	int db; /* -1: all */
 	uint16_t from;
 	bool deferred; /* the answer comes by a post */
+	bool waited;
 	struct core *there;
 	struct fiber *fiber;
 };
@@ -345,7 +346,7 @@ static void cold_visit_end(struct cold_visit *visit)
 
 static void cold_visit_defer(struct core *core, struct cold_visit *visit)
 {
-	visit->deferred = true;
+	visit->deferred = visit->waited = true;
 	core_defer(core, visit->from);
 }
 
@@ -397,8 +398,10 @@ static void room_begins(struct core *core, struct message *message)
 	tier_wait_for_room(core->shard, &visit->room);
 }
 
-static void visit_each(struct core *core, struct lockset *set, int db, void (*begin)(struct core *, struct message *))
+/* Did any of them wait? */
+static bool visit_each(struct core *core, struct lockset *set, int db, void (*begin)(struct core *, struct message *))
 {
+	bool waited = false;
 	for (uint32_t from = 0, to; from < set->n; from = to) {
 		to = run_end(set, from);
 		struct cold_visit visit = {.fetched.done = one_fetched, .keys = set->keys + from, .n = to - from,
@@ -406,15 +409,23 @@ static void visit_each(struct core *core, struct lockset *set, int db, void (*be
 		struct message message = {.run = begin, .args[0].ptr = &visit};
 		core_request(core, set->keys[from].core, &message);
 		fiber_wait(core);
+		waited |= visit.waited;
 	}
+	return waited;
 }
 
-void lockset_warm(struct core *core, struct lockset *set, int db) { visit_each(core, set, db, warm_begins); }
+/* A fetch ends without its value if the cleaner has moved that meanwhile: so this goes on until none is to be had. The
+ * keys are locked, so none leaves again. */
+void lockset_warm(struct core *core, struct lockset *set, int db)
+{
+	while (visit_each(core, set, db, warm_begins))
+		continue;
+}
 
 void lockset_wait_for_room(struct core *core, struct lockset *set)
 {
 	if (unlikely(core->shard->policy == EVICT_TIER))
-		visit_each(core, set, 0, room_begins);
+		(void)visit_each(core, set, 0, room_begins);
 }
 
 /* ---- values there and back ---------------------------------------------------------- */
@@ -613,7 +624,9 @@ void spread_execute_on(struct core *core, struct lockset *set, const struct clie
 		lockset_reach_all(set); /* values travel whole */
 		lockset_warm(core, set, spread.all_databases ? -1 : client->db);
 		lockset_prepare(set);
+		spread.cold = false;
 		lockset_each(core, set, fetch_part, &spread);
+		assert(!spread.cold);
 	}
 	if (spread.refused != OK) {
 		reply_err(reply, spread.refused);
