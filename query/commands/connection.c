@@ -4,6 +4,7 @@
 #include "engine/core/core.h"
 #include "engine/memory/memory.h"
 #include "query/commands/rows_private.h"
+#include "query/commands/tracking.h"
 #include "query/commands/version.h"
 #include "query/session/session.h"
 
@@ -215,6 +216,7 @@ static enum err run_quit(struct exec *exec)
 {
 	reply_ok(exec->reply);
 	subscriptions_drop(exec->session); /* now: the connection may linger */
+	tracking_end(exec->session);
 	exec->session->ops->close(exec->session, false);
 	return OK;
 }

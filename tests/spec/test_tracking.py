@@ -413,6 +413,10 @@ def test_what_clients_and_info_show(server):
         reader("HELLO", 3)
         assert "flags=N " in reader("CLIENT", "INFO").decode() and " redir=-1 " in reader("CLIENT", "INFO").decode()
         assert stat("tracking_clients") == 1
+        reader("CLIENT", "TRACKING", "ON")
+        assert stat("tracking_clients") == 2
+        assert reader("QUIT") == "OK"
+        assert stat("tracking_clients") == 1  # though its end of the connection is still open
         other("CLIENT", "TRACKING", "OFF")
         other("CLIENT", "TRACKING", "ON", "BCAST")
         assert "flags=tB " in other("CLIENT", "INFO").decode()
