@@ -350,25 +350,53 @@ static enum err run_sunsubscribe(struct exec *exec) { return unsubscribe(exec, K
 
 /* ---- delivering ------------------------------------------------------------------- */
 
+static void say_message(struct reply *reply, const struct topic *topic, struct slice channel, struct slice message)
+{
+	bool is_pattern = topic->kind == KIND_PATTERN;
+	reply_push(reply, is_pattern ? 4 : 3);
+	reply_str(reply, kind_words[topic->kind].message);
+	if (is_pattern)
+		reply_bulk(reply, topic_name(topic));
+	reply_bulk(reply, channel);
+	reply_bulk(reply, message);
+}
+
+/* A message as a wire has it. Mostly all sessions of a topic speak the same one, and get the same bytes. */
+struct said {
+	const struct reply_ops *ops;
+	struct buf bytes;
+};
+
+static void say_again(struct said *said, struct reply *reply, const struct topic *topic, struct slice channel,
+                      struct slice message)
+{
+	if (reply->ops != said->ops) {
+		struct reply once = {.ops = reply->ops, .out = &said->bytes};
+		said->ops = reply->ops;
+		said->bytes.len = 0;
+		say_message(&once, topic, channel, message);
+	}
+	buf_append(reply->out, buf_slice(&said->bytes));
+}
+
 static uint64_t deliver_to_topic(struct channels *channels, struct topic *topic, struct slice channel,
                                  struct slice message)
 {
 	uint64_t n = 0;
-	bool is_pattern = topic->kind == KIND_PATTERN;
+	struct said said = {0};
 	topic->deliveries++;
 	list_each (link, &topic->members) {
 		struct session *session = container_of(link, struct membership, in_topic)->session;
 		struct reply reply;
 		session->ops->push(session, &reply);
-		reply_push(&reply, is_pattern ? 4 : 3);
-		reply_str(&reply, kind_words[topic->kind].message);
-		if (is_pattern)
-			reply_bulk(&reply, topic_name(topic));
-		reply_bulk(&reply, channel);
-		reply_bulk(&reply, message);
+		if (topic->n_members == 1)
+			say_message(&reply, topic, channel, message);
+		else
+			say_again(&said, &reply, topic, channel, message);
 		session->ops->pushed(session);
 		n++;
 	}
+	buf_fini(&said.bytes);
 	topic->deliveries--;
 	topic_drop_if_unused(channels, topic);
 	return n;
