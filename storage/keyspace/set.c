@@ -7,6 +7,7 @@
  * The array of integers grows in width as Redis' does, and never shrinks: DUMP shows it. */
 #include "storage/keyspace/set.h"
 
+#include "kernels/bytes.h"
 #include "storage/keyspace/collection_private.h"
 
 /* More packed members are looked through more slowly than a tree is. */
@@ -16,12 +17,17 @@ enum { PACKED_COUNT_MAX = RARE(32, 4), PACKED_BYTES_MAX = RARE(1024, 128) };
 
 static unsigned width_for(int64_t value) { return value == (int16_t)value ? 2 : value == (int32_t)value ? 4 : 8; }
 
-static int64_t integer_read(const uint8_t *at, unsigned width)
+/* By cases: a copy of a length that is not known would be a call for each step of a search. */
+static inline int64_t integer_read(const uint8_t *at, unsigned width)
 {
-	uint64_t bits = 0;
-	memcpy(&bits, at, width);
-	unsigned shift = 64 - 8 * width;
-	return (int64_t)(bits << shift) >> shift;
+	switch (width) {
+	case 2:
+		return (int16_t)load_u16(at);
+	case 4:
+		return (int32_t)load_u32(at);
+	default:
+		return (int64_t)load_u64(at);
+	}
 }
 
 static void integer_write(uint8_t *at, unsigned width, int64_t value) { memcpy(at, &value, width); }
