@@ -154,14 +154,16 @@ static const uint8_t *leaf_find(const struct leaf *leaf, const struct slots_soug
 	uint32_t count = leaf->count;
 	if (count < GROUP)
 		return match(&search, match_few(tags, count, tag), 0, out);
-	for (uint32_t at = 0;;) {
+	for (uint32_t at = 0; at < count; at += GROUP) {
 		uint32_t matches = tag_match_wide_inline(tags + 2 * (size_t)at, tag);
-		if (unlikely(matches) && (entry = match(&search, matches, at, out)))
+		if (likely(!matches))
+			continue;
+		if (count - at < GROUP) /* behind the tags are the offsets, as many */
+			matches &= (1u << (count - at)) - 1;
+		if ((entry = match(&search, matches, at, out)))
 			return entry;
-		if (at + GROUP == count)
-			return NULL;
-		at = at + 2 * GROUP <= count ? at + GROUP : count - GROUP; /* the last group overlaps */
 	}
+	return NULL;
 }
 
 const uint8_t *slots_look(const struct slots *slots, const struct slots_sought *sought)
