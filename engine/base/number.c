@@ -44,6 +44,8 @@ size_t integer_format(int64_t value, char out[INTEGER_TEXT_MAX])
 	return len;
 }
 
+enum { DIGITS_MAX = 19 }; /* of the largest, and any so many fit into 64 bits without a sign */
+
 bool integer_parse(struct slice text, int64_t *out)
 {
 	if (text.len == 0 || text.len > INTEGER_TEXT_MAX)
@@ -59,13 +61,14 @@ bool integer_parse(struct slice text, int64_t *out)
 		*out = 0;
 		return true;
 	}
+	if (end - at > DIGITS_MAX)
+		return false;
 	uint64_t value = 0;
 	for (; at < end; at++) {
 		uint8_t digit = (uint8_t)(*at - '0');
 		if (digit > 9)
 			return false;
-		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, digit, &value))
-			return false;
+		value = value * 10 + digit;
 	}
 	if (value > (uint64_t)INT64_MAX + negative)
 		return false;
