@@ -435,6 +435,30 @@ def test_reading_what_was_asked_before_the_stop(server):
             c.close()
 
 
+# ---- messages ----------------------------------------------------------------------------
+
+
+def test_a_message_reaches_each_subscriber_in_its_own_wire(server):
+    """Those of a topic share what was said to the one before, if that speaks the same."""
+    wires = [2, 2, 3, 2, 3, 3, 2, 3] * 4
+    with server.connect() as publisher:
+        for command, kind, topic in (("SUBSCRIBE", b"message", "wire:1"), ("PSUBSCRIBE", b"pmessage", "wire:*")):
+            listeners = [server.connect(resp=wire) for wire in wires]
+            for c in listeners:
+                assert c(command, topic)[1:] == [topic.encode(), 1]
+            for text in (b"one", b"", b"x" * 100_000, b"two"):
+                assert publisher("PUBLISH", "wire:1", text) == len(wires)
+                expected = [kind, topic.encode(), b"wire:1", text] if kind == b"pmessage" else [kind, b"wire:1", text]
+                for wire, c in zip(wires, listeners):
+                    message = c.reply()
+                    assert message == expected
+                    assert isinstance(message, Push) == (wire == 3)
+            for c in listeners:
+                c.close()
+            while publisher("PUBLISH", "wire:1", "") > 0:
+                pass
+
+
 # ---- shard channels ----------------------------------------------------------------------
 
 
