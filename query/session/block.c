@@ -281,6 +281,8 @@ static void serve(struct core *core, struct block_part *part, const struct key *
 	enum err err = call_admit(shard, blocked->command->flags & ~(uint32_t)COMMAND_GROWS);
 	tracking_write_begins(core, &view);
 	uint64_t before = io_now_ns(core->io);
+	if (unlikely(shard_has_cold(shard)) && err == OK && lacks_value(&exec, at))
+		err = ERR_VALUE_LOST;
 	if (likely(err == OK))
 		err = how(blocked)->serve(&exec, key, at);
 	slowlog_note(core, exec.command, exec.argv, exec.argc, io_now_ns(core->io) - before, &view);
@@ -356,6 +358,44 @@ static bool needs_locks(struct core *core, const struct blocked *blocked, const 
 	return needs;
 }
 
+/* A key whose value is on its way: then it is shown again. */
+struct fetched_key {
+	struct lock_waiter waiter; /* behind the fetch */
+	struct key key;
+	uint8_t name[];
+};
+
+static void show_fetched(struct shard *shard, struct lock_waiter *waiter)
+{
+	struct fetched_key *fetched = container_of(waiter, struct fetched_key, waiter);
+	struct locked_key turn = {.hash = fetched->key.hash};
+	shard->now_ms = shard->core->wall_us / 1000;
+	waits_show_again(shard, &fetched->key);
+	memory_free(fetched);
+	block_serve(shard->core, shard, &turn, 1);
+}
+
+/* True: what the call needs of the key's value is not in memory, and comes. */
+static bool fetches(struct core *core, const struct exec *exec, const struct key *key, uint32_t at)
+{
+	struct shard *shard = core->shard;
+	struct reach reach = call_reach(exec->command, exec->argv, exec->argc, at);
+	if (likely(!shard_has_cold(shard)) || !tier_must_fetch(shard, key, &reach))
+		return false;
+	struct fetched_key *fetched = memory_zalloc(sizeof(*fetched) + key->name.len);
+	fetched->waiter =
+	        (struct lock_waiter){.fingerprint = key->hash, .kind = LOCK_PASS, .run = show_fetched};
+	fetched->key = *key;
+	if (key->name.len > 0)
+		memcpy(fetched->name, key->name.ptr, key->name.len);
+	fetched->key.name = slice_of(fetched->name, key->name.len);
+	(void)tier_fetch(shard, key, &reach, false, false);
+	if (!lock_take(shard->locks, &fetched->waiter))
+		return true;
+	memory_free(fetched);
+	return false;
+}
+
 static bool show(void *arg, const struct key *key, struct waiter *waiter)
 {
 	struct core *core = ((struct serving *)arg)->core;
@@ -377,8 +417,11 @@ static bool show(void *arg, const struct key *key, struct waiter *waiter)
 	                    .command = blocked->command,
 	                    .argv = blocked->argv,
 	                    .argc = blocked->argc};
-	if (how(blocked)->fits && !how(blocked)->fits(&exec, place->at, object))
+	bool looks = how(blocked)->fits && !object_is_cold(object);
+	if (looks && !how(blocked)->fits(&exec, place->at, object))
 		return true;
+	if (unlikely(fetches(core, &exec, key, place->at)))
+		return false;
 	if (how(blocked)->moves && needs_locks(core, blocked, key)) {
 		if (!claim(blocked, MOVES))
 			return true;

@@ -22,7 +22,7 @@ struct reach call_reach(const struct command *command, const struct slice *argv,
 	return command->reach ? command->reach(argv, argc, at) : reach_all;
 }
 
-static bool lacks_value(const struct exec *exec, uint32_t at)
+bool lacks_value(const struct exec *exec, uint32_t at)
 {
 	struct key key = exec_key(exec, at);
 	struct object *object = keyspace_peek(exec->shard, &key);

@@ -18,3 +18,6 @@ struct reach call_reach(const struct command *command, const struct slice *argv,
 
 /* Before a command runs: a value that it needs and that is cold still is one that cannot be had. */
 enum err values_are_here(const struct exec *exec) must_check;
+
+/* The same of the key argv[at] alone. */
+bool lacks_value(const struct exec *exec, uint32_t at);

@@ -125,6 +125,23 @@ def test_waiting_clients_meet_cold_values(server):
             assert c("XREAD", "BLOCK", 1, "STREAMS", f"nothing{i}", stream, "$", "4")[0][0] == stream.encode()
 
 
+def test_values_that_a_swap_brings_are_fetched_for_who_waits(server):
+    with server.connect(timeout=60) as c, server.connect(timeout=60) as other:
+        c("FLUSHALL")
+        c("SELECT", 1)
+        fill(c)
+        target = cold(c, "l")
+        given = []
+        wait = threading.Thread(target=lambda: given.append(other("BLPOP", target, 20)))
+        wait.start()
+        while b"cmd=blpop" not in c("CLIENT", "LIST"):
+            pass
+        assert c("SWAPDB", 0, 1) == "OK"
+        wait.join()
+        assert given == [[target.encode(), words(int(target[1:]))[0]]], given
+        c("FLUSHALL")
+
+
 def test_commands_about_whole_collections(server):
     with server.connect(timeout=60) as c:
         c("FLUSHALL")
