@@ -30,8 +30,7 @@ struct reach needs_range(const struct slice *argv, uint32_t argc, uint32_t at)
 struct reach needs_edges(const struct slice *argv, uint32_t argc, uint32_t at)
 {
 	struct reach range = needs_range(argv, argc, at);
-	int64_t from = range.ranges[0].from, to = range.ranges[0].to;
-	return range.n ? (struct reach){2, {{from, from}, {to, to}}} : range;
+	return range.n ? reach_places(range.parts[0].first, range.parts[0].last) : range;
 }
 
 static struct reach needs_popped(const struct slice *argv, uint32_t argc, enum list_end end)

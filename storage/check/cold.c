@@ -32,14 +32,15 @@ struct leaves_look {
 };
 
 /* Its key may have had another name. */
-static void check_leaf(void *arg, enum object_type type, uint32_t count, const struct cold_pointer *pointer)
+static void check_leaf(void *arg, const struct packed_away *away)
 {
 	const struct leaves_look *look = arg;
+	const struct cold_pointer *pointer = &away->pointer;
 	struct subject *subject = look->subject;
 	struct slice there, value;
 	subject->pointers++;
 	int result = tier_read(subject->core, subject->directory, pointer, &subject->cold_record, &there, &value);
-	if (result != 0 || !cold_leaf_is(value, type, count))
+	if (result != 0 || !cold_leaf_is(value, away))
 		say_bad(subject, look->where, pointer, result);
 }
 

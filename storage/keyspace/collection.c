@@ -2,7 +2,8 @@
  *
  * Packed form, behind the type:
  *   small   encoding 1 | version 4 | count 4 | the block
- *   large   encoding 1 | version 4 | seed 8 | leaves 4 | each leaf: length 4, count 4, bytes
+ *   large   encoding 1 | version 4 | seed 8 | leaves 4 | each leaf: length 4, count 4, bytes; of one that is away
+ *           (cold_leaf.h) the length has its highest bit set, and the bytes are pointer and fence
  *           | of types that have parts, each: 1 | length 4 | bytes | leaves 4 | each leaf; and behind the last: 0
  */
 #include "engine/memory/slab.h"
@@ -295,7 +296,7 @@ size_t collection_chillable(const struct object *object)
 		return body_of(object)->len;
 	size_t size = tree->len + (kind->memory ? kind->memory(tree) : 0);
 	if (object_leaves_by_leaf(object))
-		return cold_leaves_chillable(tree);
+		return cold_leaves_chillable(kind, tree);
 	return size <= LEAVES_MAX ? size : 0;
 }
 
@@ -361,9 +362,11 @@ static void pack_head(const struct object *object, struct buf *out)
 	}
 }
 
+static const uint32_t length_away = UINT32_C(1) << 31; /* leaves are shorter */
+
 static struct slice leaf_head(const struct leaf *leaf, uint32_t head[2])
 {
-	head[0] = leaf->len;
+	head[0] = leaf->len | (leaf->away ? length_away : 0);
 	head[1] = leaf->count;
 	return slice_of(head, 2 * sizeof(head[0]));
 }
@@ -593,21 +596,49 @@ static bool unpack_small(struct collection *c, struct slice packed)
 	return true;
 }
 
-static bool add_leaf(struct collection *c, struct slice bytes, uint32_t count, struct tree_path *last)
+bool packed_take_leaf(struct slice *packed, struct packed_leaf *out)
+{
+	uint32_t head[2];
+	if (!slice_take(packed, head, sizeof(head)))
+		return false;
+	uint32_t length = head[0] & ~length_away;
+	if (length == 0 || length > packed->len || head[1] == 0)
+		return false;
+	*out = (struct packed_leaf){slice_sub(*packed, 0, length), head[1], head[0] & length_away};
+	*packed = slice_sub(*packed, length, packed->len);
+	return true;
+}
+
+static bool check_away(const struct collection_kind *kind, struct slice bytes, const struct leaf *before,
+                       struct tree_key *out_key)
+{
+	struct cold_pointer pointer;
+	return cold_leaf_read(kind, bytes, &pointer) &&
+	       (!kind->check_fence || kind->check_fence(bytes.ptr + COLD_LEAF_POINTER, before, out_key));
+}
+
+static bool check_leaf(struct collection *c, const struct tree *tree, const struct packed_leaf *packed,
+                       const struct leaf *before, struct tree_key *out_key)
 {
 	const struct collection_kind *kind = kind_of(c->object);
+	if (tree != collection_tree(c->object))
+		return !packed->away && kind->check_part_leaf(packed->bytes, packed->count, before, out_key);
+	if (unlikely(packed->away))
+		return check_away(kind, packed->bytes, before, out_key);
+	return kind->check_leaf(c->shard, packed->bytes, packed->count, before, out_key);
+}
+
+static bool add_leaf(struct collection *c, const struct packed_leaf *packed, struct tree_path *last)
+{
 	struct tree *tree = last->tree;
 	struct tree_key key = {0};
-	struct cold_pointer pointer;
-	const struct leaf *before = tree->leaves == 0 ? NULL : last->leaf;
-	if (tree == collection_tree(c->object) ? !kind->check_leaf(c->shard, bytes, count, before, &key)
-	                                       : !kind->check_part_leaf(bytes, count, before, &key))
+	if (!check_leaf(c, tree, packed, tree->leaves == 0 ? NULL : last->leaf, &key))
 		return false;
-	struct leaf *leaf = tree_insert(c->shard, last, true, bytes.len);
-	memcpy(leaf->bytes, bytes.ptr, bytes.len);
-	tree_changed(last, count, (uint32_t)bytes.len, key);
-	if (kind->check_away && unlikely(cold_leaf_read(bytes, &pointer)))
-		cold_leaf_send(c->shard, last, &pointer);
+	struct leaf *leaf = tree_insert(c->shard, last, true, packed->bytes.len);
+	memcpy(leaf->bytes, packed->bytes.ptr, packed->bytes.len);
+	tree_changed(last, packed->count, (uint32_t)packed->bytes.len, key);
+	if (unlikely(packed->away))
+		cold_leaf_load(c->shard, last, packed->bytes);
 	return true;
 }
 
@@ -615,15 +646,12 @@ static bool add_leaf(struct collection *c, struct slice bytes, uint32_t count, s
 static bool take_leaves(struct collection *c, struct tree *tree, uint32_t leaves, struct slice *packed)
 {
 	struct tree_path last = {.tree = tree};
-	uint32_t head[2];
-	for (; leaves > 0; leaves--) {
-		if (!slice_take(packed, head, sizeof(head)) || head[0] > packed->len || head[0] == 0 || head[1] == 0)
+	struct packed_leaf leaf;
+	for (; leaves > 0; leaves--)
+		if (!packed_take_leaf(packed, &leaf) ||
+		    !(tree ? add_leaf(c, &leaf, &last)
+		           : !leaf.away && kind_of(c->object)->add_leaf(c, leaf.bytes, leaf.count)))
 			return false;
-		struct slice bytes = slice_sub(*packed, 0, head[0]);
-		if (!(tree ? add_leaf(c, bytes, head[1], &last) : kind_of(c->object)->add_leaf(c, bytes, head[1])))
-			return false;
-		*packed = slice_sub(*packed, head[0], packed->len);
-	}
 	return true;
 }
 

@@ -35,6 +35,8 @@ struct body {
 };
 static_assert(sizeof(struct body) == 24, "in place of a block");
 
+struct reach_part; /* cold_leaf.h */
+
 /* The row of a type, beside its struct object_kind. Bytes come from disk, and are believed only once they were
  * looked at. */
 struct collection_kind {
@@ -48,9 +50,18 @@ struct collection_kind {
 	bool (*check_leaf)(struct shard *shard, struct slice bytes, uint32_t count, const struct leaf *before,
 	                   struct tree_key *out_key);
 
-	/* Leaves may leave memory, one by one (cold_leaf.h): may these bytes be one with so many elements? The root is a
-	 * struct leaving_root. NULL: they stay. */
+	/* Leaves may leave memory, one by one (cold_leaf.h): may these bytes be one with so many elements? The root
+	 * begins as a struct leaving_root. NULL: they stay. */
 	bool (*check_away)(struct slice bytes, uint32_t count);
+
+	/* What stays known of such a leaf while it is away, fence_size bytes. Is this the fence of one that may follow
+	 * on `before`; the key it begins with. NULL: nothing stays, and keys are zeros. */
+	uint32_t fence_size;
+	void (*fence)(struct slice bytes, uint8_t *out);
+	bool (*check_fence)(const uint8_t *fence, const struct leaf *before, struct tree_key *out_key);
+
+	/* A part of REACH_OWN as one of REACH_KEYS; false: nothing is needed. NULL: there are none. */
+	bool (*reach)(const struct object *object, const struct reach_part *part, struct reach_part *out);
 
 	/* All leaves are there: builds the rest of the root. False: they cannot be. NULL: there is no rest. */
 	bool (*complete)(struct shard *shard, void *root);
@@ -93,14 +104,14 @@ struct collection_kind {
 	uint32_t (*reap)(struct collection *c, uint32_t most);
 };
 
-/* Of a kind whose leaves may leave memory. */
+/* How the root of a kind begins whose leaves may leave memory. */
 struct leaving_root {
 	struct tree tree;
 	uint64_t hand; /* the element from which on more are looked for */
 };
 
 /* Bytes of a tree that may leave memory leaf by leaf; 0: they are not worth it. Then some leaf may, or is lent. */
-size_t cold_leaves_chillable(const struct tree *tree);
+size_t cold_leaves_chillable(const struct collection_kind *kind, const struct tree *tree);
 
 /* Its value must be in memory. */
 static inline struct body *body_of(const struct object *object)
@@ -174,6 +185,14 @@ void pack_new(struct buf *out, enum object_type type, size_t *leaves_at);
 void pack_part(struct buf *out, struct slice bytes, size_t *leaves_at);
 void pack_leaf(struct buf *out, size_t leaves_at, struct slice bytes, uint32_t count);
 void pack_end(struct buf *out);
+
+/* Takes a leaf of a packed form off its front. False: it is not all there. */
+struct packed_leaf {
+	struct slice bytes;
+	uint32_t count;
+	bool away; /* the bytes say where it is: cold_leaf_read() */
+};
+bool packed_take_leaf(struct slice *packed, struct packed_leaf *out) must_check;
 
 /* ---- for the rest of the room ----------------------------------------------------------- */
 

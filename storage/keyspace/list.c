@@ -408,7 +408,7 @@ enum edit {
 	EDIT_SET,           /* position, element */
 	EDIT_INSERT,        /* position, element */
 	EDIT_REMOVE,        /* position, number */
-	EDIT_LEAF, /* position, number, length: as many bytes, of a leaf that may be known by a pointer alone */
+	EDIT_LEAF,          /* see cold_leaf_tell() */
 };
 
 static void note(struct collection *list, enum edit edit, const uint64_t *numbers, int n, const struct item *item)
@@ -426,20 +426,6 @@ static void note(struct collection *list, enum edit edit, const uint64_t *number
 
 /* ---- leaves that came back ------------------------------------------------------------ */
 
-/* The log may know but a pointer of the leaf: it is told what it needs to follow its next change. */
-static void leaf_tell(struct collection *list, struct tree_path *path)
-{
-	const struct leaf *leaf = tree_own(list->shard, path, 0);
-	uint64_t numbers[] = {path->before, leaf->count, leaf->len};
-	uint8_t *to = collection_edit(list, 1 + sizeof(numbers) + leaf->len);
-	if (to) {
-		to[0] = EDIT_LEAF;
-		memcpy(to + 1, numbers, sizeof(numbers));
-		memcpy(to + 1 + sizeof(numbers), leaf->bytes, leaf->len);
-	}
-	tree_set_back(path, false);
-}
-
 static void tell_at(struct collection *list, uint64_t at, bool at_begin)
 {
 	struct tree *tree = collection_tree(list->object);
@@ -447,8 +433,8 @@ static void tell_at(struct collection *list, uint64_t at, bool at_begin)
 	if (likely(!tree || tree->back == 0) || at >= tree->count)
 		return;
 	tree_seek_at(tree, at, &path);
-	if (path.leaf->back && (at_begin || at > path.before))
-		leaf_tell(list, &path);
+	if (at_begin || at > path.before)
+		cold_leaf_tell(list, EDIT_LEAF, &path);
 }
 
 /* Before element `at` is changed; before leaves are parted in front of it. */
@@ -464,27 +450,6 @@ static bool is_away(const struct object *object, uint64_t at, bool at_begin)
 		return false;
 	tree_seek_at(tree, at, &path);
 	return path.leaf->away && (at_begin || at > path.before);
-}
-
-/* One that is not away has these bytes already, and more. */
-static bool apply_leaf(struct collection *list, struct slice *edits)
-{
-	uint64_t at, count, len;
-	struct tree_path path;
-	struct tree *tree = collection_tree(list->object);
-	if (!slice_take(edits, &at, sizeof(at)) || !slice_take(edits, &count, sizeof(count)) ||
-	    !slice_take(edits, &len, sizeof(len)) || len > edits->len)
-		return false;
-	struct slice bytes = slice_sub(*edits, 0, len);
-	*edits = slice_sub(*edits, len, edits->len);
-	if (!is_away(list->object, at, true))
-		return true;
-	tree_seek_at(tree, at, &path);
-	if (path.before != at || path.leaf->count != count || !leaf_check(bytes, (uint32_t)count))
-		return false;
-	cold_leaf_return(list->shard, &path, bytes);
-	tree_set_back(&path, false);
-	return true;
 }
 
 /* ---- applying ------------------------------------------------------------------------- */
@@ -547,7 +512,7 @@ static bool apply(struct collection *list, struct slice *edits)
 	case EDIT_REMOVE:
 		return apply_remove(list, edit, count, edits);
 	case EDIT_LEAF:
-		return apply_leaf(list, edits);
+		return cold_leaf_apply(list, edits);
 	}
 	return false;
 }
@@ -679,8 +644,7 @@ static bool leaf_remove_equal(struct collection *list, struct tree_path *path, e
                               const struct packed_sought *sought, uint64_t n)
 {
 	struct shard *shard = list->shard;
-	if (path->leaf->back)
-		leaf_tell(list, path);
+	cold_leaf_tell(list, EDIT_LEAF, path);
 	leaf_open(shard, path);
 	struct leaf *leaf = tree_own(shard, path, 0);
 	uint32_t count = leaf->count - (uint32_t)n;
@@ -747,9 +711,8 @@ static bool check_small(struct slice bytes, enum collection_encoding encoding, u
 static bool check_leaf(struct shard *shard, struct slice bytes, uint32_t count, const struct leaf *before,
                        struct tree_key *out_key)
 {
-	struct cold_pointer pointer;
 	*out_key = no_key;
-	return cold_leaf_read(bytes, &pointer) || leaf_check(bytes, count);
+	return leaf_check(bytes, count);
 }
 
 static const struct collection_kind elements = {

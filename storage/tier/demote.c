@@ -164,7 +164,7 @@ static void chill_leaf(struct tier *tier, const struct key *key, const struct le
 	if (!object || object_is_lent(object) || !may_leave(tier, key) ||
 	    !cold_leaf_find(object, one->leaf, one->before, &path))
 		return;
-	cold_leaf_send(tier->shard, &path, &one->to);
+	cold_leaf_send(tier->shard, object, &path, &one->to);
 	tier->counters.demotions++;
 	tier->counters.leaves++;
 }

@@ -58,23 +58,29 @@ static uint32_t cold_text(struct texts *texts, const struct object *object, cons
 	return packed_text_of(texts, name, packed);
 }
 
-/* Of one that is in memory but for leaves. */
+/* Of one that is in memory but for leaves: the packed form with these in their places, and whatever follows. */
 static uint32_t patched_text(struct texts *texts, const struct object *object, const struct shelf *shelf)
 {
-	cleanup(buf_fini) struct buf bytes = {0}, whole = {0};
+	cleanup(buf_fini) struct buf bytes = {0}, whole = {0}, kept = {0};
 	struct tree_path path;
+	struct packed_leaf leaf;
 	size_t leaves_at;
 	pack_new(&whole, object_type(object), &leaves_at);
+	object_pack(object, &kept);
+	struct slice rest = slice_sub(buf_slice(&kept), whole.len, kept.len);
 	for (bool more = tree_first(collection_tree(object), &path); more; more = tree_next(&path)) {
-		struct slice name, content = slice_of(path.leaf->bytes, path.leaf->len);
-		if (path.leaf->away) {
+		bool has = packed_take_leaf(&rest, &leaf);
+		assert(has);
+		if (leaf.away) {
 			struct cold_pointer pointer = cold_leaf_pointer(path.leaf);
-			if (!read_record(shelf, &pointer, &bytes, &name, &content) ||
-			    !cold_leaf_take(object, path.leaf, &content))
+			struct slice name;
+			if (!read_record(shelf, &pointer, &bytes, &name, &leaf.bytes) ||
+			    !cold_leaf_take(object, path.leaf, &leaf.bytes))
 				return TEXT_LOST;
 		}
-		pack_leaf(&whole, leaves_at, content, path.leaf->count);
+		pack_leaf(&whole, leaves_at, leaf.bytes, leaf.count);
 	}
+	buf_append(&whole, rest);
 	return packed_text_of(texts, object_key(object), buf_slice(&whole));
 }
 

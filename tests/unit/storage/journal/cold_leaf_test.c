@@ -4,46 +4,13 @@
 
 #include "storage/keyspace/collection_private.h"
 #include "storage/keyspace/list.h"
-#include "tests/unit/storage/journal/world.h"
+#include "tests/unit/storage/journal/away.h"
 
-enum { STEPS = 30000, LENGTH_MAX = 1500, RECORDS_MAX = 1 << 16, OFFSET = 4096 };
+enum { STEPS = 30000, LENGTH_MAX = 1500 };
 
 static struct dice dice = {1};
 static struct shard *twins;
 static struct key key;
-
-/* ---- a tier in memory: pointers' offsets count records ------------------------------------------ */
-
-static struct buf records[RECORDS_MAX];
-static uint32_t n_records;
-
-static void send(struct object *object, uint64_t at)
-{
-	struct tree_path path;
-	tree_seek_at(collection_tree(object), at, &path);
-	if (path.leaf->away || n_records == RECORDS_MAX)
-		return;
-	buf_append(&records[n_records], slice_of(path.leaf->bytes, path.leaf->len));
-	struct cold_pointer pointer = {
-	        .file = 1, .offset = OFFSET + n_records++, .size = path.leaf->len + 100, .length = path.leaf->len};
-	cold_leaf_send(shard, &path, &pointer);
-	cr_assert_eq(cold_leaf_pointer(path.leaf).offset, pointer.offset);
-}
-
-static void fetch(struct shard *there, struct object *object, struct reach reach)
-{
-	struct tree_path path;
-	while (reach_away(object, &reach, 0, &path)) {
-		struct cold_pointer pointer = cold_leaf_pointer(path.leaf);
-		cold_leaf_return(there, &path, buf_slice(&records[pointer.offset - OFFSET]));
-	}
-}
-
-static void records_free(void)
-{
-	while (n_records > 0)
-		buf_fini(&records[--n_records]);
-}
 
 /* ---- changes, of both ------------------------------------------------------------------------------ */
 
@@ -91,7 +58,7 @@ static void prepare(const struct edit_of_both *c)
 	if (c->kind == 4)
 		fetch(shard, object, reach_all);
 	else
-		fetch(shard, object, (struct reach){2, {{c->at, c->at}, {c->at + c->n, c->at + c->n}}});
+		fetch(shard, object, reach_places(c->at, c->at + c->n));
 }
 
 static void change_both(void)
