@@ -2,8 +2,10 @@
 #include "storage/keyspace/stream.h"
 
 #include "engine/base/number.h"
+#include "query/commands/list_reach.h"
 #include "query/commands/notify.h"
 #include "query/commands/stream_private.h"
+#include "query/commands/stream_reach.h"
 
 /* ---- words ------------------------------------------------------------------------ */
 
@@ -93,13 +95,17 @@ bool read_id_or_end(struct exec *exec, uint32_t at, struct stream_id *out)
 	return id_or_error(exec, id_parse(exec->argv[at], 0, 0, NULL, out));
 }
 
-static bool read_bound(struct exec *exec, uint32_t at, uint64_t missing, struct stream_id *out, bool *excluded)
+bool id_parse_bound(struct slice text, uint64_t missing, struct stream_id *out, bool *excluded)
 {
-	struct slice text = exec->argv[at];
 	*excluded = text.len > 1 && text.ptr[0] == '(';
 	if (*excluded)
-		return id_or_error(exec, id_parse(slice_sub(text, 1, text.len), missing, ID_STRICT, NULL, out));
-	return id_or_error(exec, id_parse(text, missing, 0, NULL, out));
+		return id_parse(slice_sub(text, 1, text.len), missing, ID_STRICT, NULL, out);
+	return id_parse(text, missing, 0, NULL, out);
+}
+
+static bool read_bound(struct exec *exec, uint32_t at, uint64_t missing, struct stream_id *out, bool *excluded)
+{
+	return id_or_error(exec, id_parse_bound(exec->argv[at], missing, out, excluded));
 }
 
 bool read_from(struct exec *exec, uint32_t at, struct stream_id *out)
@@ -662,26 +668,31 @@ const struct command stream_commands[] = {
 	 "O(1) for each message ID processed.",
 	 "Marks a pending message as correctly processed, effectively removing it from the pending entries list of "
 	 "the consumer group. Return value of the command is the number of messages successfully acknowledged, that "
-	 "is, the IDs we were actually able to resolve in the PEL.", run_xack, xack_arguments, .uses = "RW update"},
+	 "is, the IDs we were actually able to resolve in the PEL.", run_xack, xack_arguments, .uses = "RW update",
+	 .reach = needs_none},
 	{"XADD", -5, {1, 1, 1}, WRITE | GROWS | FAST, "5.0.0",
 	 "O(1) when adding a new entry, O(N) when trimming where N being the number of entries evicted.",
 	 "Appends a new entry to a stream", run_xadd, xadd_arguments, .history = xadd_history,
-	 .tips = "nondeterministic_output", .uses = "RW update"},
+	 .tips = "nondeterministic_output", .uses = "RW update",
+	 .reach = needs_xadd},
 	{"XAUTOCLAIM", -6, {1, 1, 1}, WRITE | FAST, "6.2.0",
 	 "O(1) if COUNT is small.",
 	 "Changes (or acquires) ownership of messages in a consumer group, as if the messages were delivered to the "
 	 "specified consumer.", run_xautoclaim, xautoclaim_arguments, .history = xautoclaim_history,
-	 .tips = "nondeterministic_output", .uses = "RW delete"},
+	 .tips = "nondeterministic_output", .uses = "RW delete",
+	 .reach = needs_xautoclaim},
 	{"XCLAIM", -6, {1, 1, 1}, WRITE | FAST, "5.0.0",
 	 "O(log N) with N being the number of messages in the PEL of the consumer group.",
 	 "Changes (or acquires) ownership of a message in a consumer group, as if the message was delivered to the "
 	 "specified consumer.", run_xclaim, xclaim_arguments,
-	 .tips = "nondeterministic_output", .uses = "RW update"},
+	 .tips = "nondeterministic_output", .uses = "RW update",
+	 .reach = needs_xclaim},
 	{"XDEL", -3, {1, 1, 1}, WRITE | FAST, "5.0.0",
 	 "O(1) for each single item to delete in the stream, regardless of the stream size.",
 	 "Removes the specified entries from the stream. Returns the number of items actually deleted, that may be "
 	 "different from the number of IDs passed in case certain IDs do not exist.", run_xdel, xdel_arguments,
-	 .uses = "RW delete"},
+	 .uses = "RW delete",
+	 .reach = needs_xdel},
 	{"XGROUP", -2, {0}, 0, "5.0.0",
 	 "Depends on subcommand.",
 	 "A container for consumer groups commands", .subcommands = xgroup_rows},
@@ -690,7 +701,8 @@ const struct command stream_commands[] = {
 	 "A container for stream introspection commands", .subcommands = xinfo_rows},
 	{"XLEN", 2, {1, 1, 1}, READ | FAST, "5.0.0",
 	 "O(1)",
-	 "Return the number of entries in a stream", run_xlen, xinfo_groups_arguments, .uses = "RO"},
+	 "Return the number of entries in a stream", run_xlen, xinfo_groups_arguments, .uses = "RO",
+	 .reach = needs_none},
 	{"XPENDING", -3, {1, 1, 1}, READ, "5.0.0",
 	 "O(N) with N being the number of elements returned, so asking for a small fixed number of entries per call "
 	 "is O(1). O(M), where M is the total number of entries scanned when used with the IDLE filter. When the "
@@ -698,18 +710,19 @@ const struct command stream_commands[] = {
 	 "additional O(N) time for iterating every consumer.",
 	 "Return information and entries from a stream consumer group pending entries list, that are messages "
 	 "fetched but never acknowledged.", run_xpending, xpending_arguments, .history = xpending_history,
-	 .tips = "nondeterministic_output"},
+	 .tips = "nondeterministic_output", .reach = needs_none},
 	{"XRANGE", -4, {1, 1, 1}, READ, "5.0.0",
 	 "O(N) with N being the number of elements being returned. If N is constant (e.g. always asking for the "
 	 "first 10 elements with COUNT), you can consider it O(1).",
 	 "Return a range of elements in a stream, with IDs matching the specified IDs interval", run_xrange,
-	 xrange_arguments, .history = xrange_history},
+	 xrange_arguments, .history = xrange_history, .reach = needs_xrange},
 	{"XREAD", -4, {0}, COMMAND_BLOCKING | READ | COMMAND_MOVABLE_KEYS, "5.0.0",
 	 "For each stream mentioned: O(N) with N being the number of elements being returned, it means that "
 	 "XREAD-ing with a fixed COUNT is O(1). Note that when the BLOCK option is used, XADD will pay O(M) time in "
 	 "order to serve the M clients blocked on the stream getting new data.",
 	 "Return never seen elements in multiple streams, with IDs greater than the ones reported by the caller for "
-	 "each stream. Can block.", run_xread, xread_arguments, .find_keys = find_xread_keys, .blocking = &xread_blocking},
+	 "each stream. Can block.", run_xread, xread_arguments, .find_keys = find_xread_keys, .blocking = &xread_blocking,
+	 .reach = needs_xread},
 	{"XREADGROUP", -7, {0}, COMMAND_BLOCKING | WRITE | COMMAND_MOVABLE_KEYS, "5.0.0",
 	 "For each stream mentioned: O(M) with M being the number of elements returned. If M is constant (e.g. "
 	 "always asking for the first 10 elements with COUNT), you can consider it O(1). On the other side when "
@@ -717,23 +730,26 @@ const struct command stream_commands[] = {
 	 "getting new data.",
 	 "Return new entries from a stream using a consumer group, or access the history of the pending entries for "
 	 "a given consumer. Can block.", run_xreadgroup, xreadgroup_arguments, .find_keys = find_xread_keys, .blocking = &xreadgroup_blocking,
-	 .uses = "RO access"},
+	 .uses = "RO access",
+	 .reach = needs_xreadgroup},
 	{"XREVRANGE", -4, {1, 1, 1}, READ, "5.0.0",
 	 "O(N) with N being the number of elements returned. If N is constant (e.g. always asking for the first 10 "
 	 "elements with COUNT), you can consider it O(1).",
 	 "Return a range of elements in a stream, with IDs matching the specified IDs interval, in reverse order "
 	 "(from greater to smaller IDs) compared to XRANGE", run_xrevrange, xrevrange_arguments, .history =
-	 xrevrange_history},
+	 xrevrange_history, .reach = needs_xrevrange},
 	{"XSETID", -3, {1, 1, 1}, WRITE | GROWS | FAST, "5.0.0",
 	 "O(1)",
 	 "An internal command for replicating stream values", run_xsetid, xsetid_arguments, .history = xsetid_history,
-	 .uses = "RW update"},
+	 .uses = "RW update",
+	 .reach = needs_tail},
 	{"XTRIM", -4, {1, 1, 1}, WRITE, "5.0.0",
 	 "O(N), with N being the number of evicted entries. Constant times are very small however, since entries are "
 	 "organized in macro nodes containing multiple entries that can be released with a single deallocation.",
 	 "Trims the stream to (approximately if '~' is passed) a certain size", run_xtrim, xtrim_arguments, .history
 	 = xtrim_history,
-	 .tips = "nondeterministic_output", .uses = "RW delete"},
+	 .tips = "nondeterministic_output", .uses = "RW delete",
+	 .reach = needs_xtrim},
 	{0},
 };
 /* clang-format on */

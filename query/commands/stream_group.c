@@ -1,5 +1,6 @@
 /* stream_group.c -- groups of consumers: XGROUP, and what is pending in them. */
 #include "engine/base/number.h"
+#include "query/commands/list_reach.h"
 #include "query/commands/notify.h"
 #include "query/commands/rows_private.h"
 #include "query/commands/stream_private.h"
@@ -527,7 +528,6 @@ enum err run_xclaim(struct exec *exec)
 
 /* ---- XAUTOCLAIM ------------------------------------------------------------------- */
 
-enum { AUTOCLAIM_COUNT = 100, AUTOCLAIM_LOOKS = 10 };
 static const int64_t autoclaim_max = INT64_MAX / (int64_t)sizeof(struct stream_id);
 
 struct autoclaiming {
@@ -654,25 +654,30 @@ const struct command xgroup_rows[] = {
 	{"CREATE", -5, {2, 2, 1}, WRITE | GROWS, "5.0.0",
 	 "O(1)",
 	 "Create a consumer group.", run_xgroup_create, xgroup_create_arguments, .history = xgroup_create_history,
-	 .uses = "RW insert"},
+	 .uses = "RW insert",
+	 .reach = needs_none},
 	{"CREATECONSUMER", 5, {2, 2, 1}, WRITE | GROWS, "6.2.0",
 	 "O(1)",
 	 "Create a consumer in a consumer group.", run_xgroup_createconsumer, xgroup_createconsumer_arguments,
-	 .uses = "RW insert"},
+	 .uses = "RW insert",
+	 .reach = needs_none},
 	{"DELCONSUMER", 5, {2, 2, 1}, WRITE, "5.0.0",
 	 "O(1)",
 	 "Delete a consumer from a consumer group.", run_xgroup_delconsumer, xgroup_createconsumer_arguments,
-	 .uses = "RW delete"},
+	 .uses = "RW delete",
+	 .reach = needs_none},
 	{"DESTROY", 4, {2, 2, 1}, WRITE, "5.0.0",
 	 "O(N) where N is the number of entries in the group's pending entries list (PEL).",
-	 "Destroy a consumer group.", run_xgroup_destroy, xgroup_destroy_arguments, .uses = "RW delete"},
+	 "Destroy a consumer group.", run_xgroup_destroy, xgroup_destroy_arguments, .uses = "RW delete",
+	 .reach = needs_none},
 	{"HELP", 2, {0}, COMMAND_LOADING | COMMAND_STALE, "5.0.0",
 	 "O(1)",
 	 "Show helpful text about the different subcommands", run_xgroup_help},
 	{"SETID", -5, {2, 2, 1}, WRITE, "5.0.0",
 	 "O(1)",
 	 "Set a consumer group to an arbitrary last delivered ID value.", run_xgroup_setid, xgroup_setid_arguments,
-	 .history = xgroup_setid_history, .uses = "RW update"},
+	 .history = xgroup_setid_history, .uses = "RW update",
+	 .reach = needs_none},
 	{0},
 };
 /* clang-format on */

@@ -1,6 +1,8 @@
 /* stream_info.c -- XINFO: what streams, groups and consumers say of themselves. */
+#include "query/commands/list_reach.h"
 #include "query/commands/rows_private.h"
 #include "query/commands/stream_private.h"
+#include "query/commands/stream_reach.h"
 
 /* *out NULL: there is no such key, as is said then. */
 static enum err find(struct exec *exec, struct object **out)
@@ -86,8 +88,6 @@ static enum err run_xinfo_consumers(struct exec *exec)
 }
 
 /* ---- XINFO STREAM ------------------------------------------------------------------- */
-
-enum { FULL_COUNT = 10 };
 
 static void say_edge(struct reply *reply, const char *name, const struct object *stream, bool last)
 {
@@ -179,7 +179,7 @@ static void say_full(struct reply *reply, const struct object *stream, uint64_t 
 static bool read_full(struct exec *exec, uint64_t *out)
 {
 	int64_t count;
-	*out = exec->argc == 3 ? 0 : FULL_COUNT;
+	*out = exec->argc == 3 ? 0 : INFO_FULL_COUNT;
 	if (exec->argc == 3 || (exec->argc == 4 && exec_is(exec, 3, S("FULL"))))
 		return true;
 	if (exec->argc != 6 || !exec_is(exec, 3, S("FULL")) || !exec_is(exec, 4, S("COUNT"))) {
@@ -188,7 +188,7 @@ static bool read_full(struct exec *exec, uint64_t *out)
 	}
 	if (!read_integer(exec, 5, NULL, &count))
 		return false;
-	*out = count < 0 ? FULL_COUNT : count == 0 ? UINT64_MAX : (uint64_t)count;
+	*out = count < 0 ? INFO_FULL_COUNT : count == 0 ? UINT64_MAX : (uint64_t)count;
 	return true;
 }
 
@@ -265,17 +265,18 @@ const struct command xinfo_rows[] = {
 	{"CONSUMERS", 4, {2, 2, 1}, READ, "5.0.0",
 	 "O(1)",
 	 "List the consumers in a consumer group", run_xinfo_consumers, xgroup_destroy_arguments,
-	 .tips = "nondeterministic_output"},
+	 .tips = "nondeterministic_output", .reach = needs_none},
 	{"GROUPS", 3, {2, 2, 1}, READ, "5.0.0",
 	 "O(1)",
 	 "List the consumer groups of a stream", run_xinfo_groups, xinfo_groups_arguments, .history =
-	 xinfo_groups_history},
+	 xinfo_groups_history, .reach = needs_none},
 	{"HELP", 2, {0}, COMMAND_LOADING | COMMAND_STALE, "5.0.0",
 	 "O(1)",
 	 "Show helpful text about the different subcommands", run_xinfo_help},
 	{"STREAM", -3, {2, 2, 1}, READ, "5.0.0",
 	 "O(1)",
-	 "Get information about a stream", run_xinfo_stream, xinfo_stream_arguments, .history = xinfo_stream_history},
+	 "Get information about a stream", run_xinfo_stream, xinfo_stream_arguments, .history = xinfo_stream_history,
+	 .reach = needs_xinfo_stream},
 	{0},
 };
 /* clang-format on */

@@ -28,6 +28,16 @@ enum err stream_read(struct exec *exec, const struct key *key, struct object **o
 enum id_words { ID_STRICT = 1 };
 bool id_parse(struct slice text, uint64_t missing, enum id_words words, bool *any_number, struct stream_id *out);
 
+/* The same with "(" before it: excluded. */
+bool id_parse_bound(struct slice text, uint64_t missing, struct stream_id *out, bool *excluded);
+
+/* What XREAD and XREADGROUP take in place of an ID. */
+enum id_special { ID_ITSELF, ID_LAST = '$', ID_NEW = '>', ID_LAST_ENTRY = '+' };
+enum id_special id_special(struct slice text);
+
+/* What XAUTOCLAIM takes at once unless told, and how many it looks at for each; what XINFO STREAM FULL shows. */
+enum { AUTOCLAIM_COUNT = 100, AUTOCLAIM_LOOKS = 10, INFO_FULL_COUNT = 10 };
+
 /* False: the error is said. */
 bool read_id(struct exec *exec, uint32_t at, struct stream_id *out); /* strict, number 0 if missing */
 bool read_id_or_end(struct exec *exec, uint32_t at, struct stream_id *out);

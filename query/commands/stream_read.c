@@ -157,21 +157,19 @@ static struct stream_id before_last(const struct object *stream)
 	return last;
 }
 
-enum special { SPECIAL_NONE, SPECIAL_LAST = '$', SPECIAL_NEW = '>', SPECIAL_LAST_ENTRY = '+' };
-
-static enum special special_of(struct slice text)
+enum id_special id_special(struct slice text)
 {
 	bool is_special = text.len > 0 && (text.len == 1 || text.ptr[1] == 0) &&
 	                  (text.ptr[0] == '$' || text.ptr[0] == '>' || text.ptr[0] == '+');
-	return is_special ? (enum special)text.ptr[0] : SPECIAL_NONE;
+	return is_special ? (enum id_special)text.ptr[0] : ID_ITSELF;
 }
 
 /* Behind what argv[at] says; of a group's new entries it is the greatest ID. */
 static bool read_after(struct exec *exec, uint32_t at, bool of_group, const struct object *stream,
                        struct stream_id *out)
 {
-	switch (special_of(exec->argv[at])) {
-	case SPECIAL_LAST:
+	switch (id_special(exec->argv[at])) {
+	case ID_LAST:
 		if (of_group)
 			return say(exec,
 			           "The $ ID is meaningless in the context of XREADGROUP: you want to read the "
@@ -179,7 +177,7 @@ static bool read_after(struct exec *exec, uint32_t at, bool of_group, const stru
 			           "messages. The $ ID would just return an empty result set.");
 		*out = stream ? stream_last_id(stream) : (struct stream_id){0};
 		return true;
-	case SPECIAL_LAST_ENTRY:
+	case ID_LAST_ENTRY:
 		if (of_group)
 			return say(exec,
 			           "The + ID is meaningless in the context of XREADGROUP: you want to read the "
@@ -187,14 +185,14 @@ static bool read_after(struct exec *exec, uint32_t at, bool of_group, const stru
 			           "messages. The + ID would just return an empty result set.");
 		*out = before_last(stream);
 		return true;
-	case SPECIAL_NEW:
+	case ID_NEW:
 		if (!of_group)
 			return say(exec,
 			           "The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
 			           "<consumer> option.");
 		*out = STREAM_ID_MAX;
 		return true;
-	case SPECIAL_NONE:
+	case ID_ITSELF:
 		break;
 	}
 	return read_id(exec, at, out);
@@ -428,10 +426,10 @@ static struct reading read_again(struct exec *exec)
 static bool is_no_id(struct slice text, bool of_group)
 {
 	struct stream_id id;
-	enum special special = special_of(text);
-	if (special == SPECIAL_NONE)
+	enum id_special special = id_special(text);
+	if (special == ID_ITSELF)
 		return !id_parse(text, 0, ID_STRICT, NULL, &id);
-	return of_group != (special == SPECIAL_NEW);
+	return of_group != (special == ID_NEW);
 }
 
 static bool read_wish(struct exec *exec, struct block_wish *out)
@@ -496,8 +494,8 @@ static uint32_t pin(const struct exec *exec, uint32_t at, const struct object *s
 	struct exec copy = *exec;
 	struct reading reading = read_again(&copy);
 	uint32_t id_at = at + reading.keys;
-	enum special special = special_of(exec->argv[id_at]);
-	if (special != SPECIAL_LAST && special != SPECIAL_LAST_ENTRY)
+	enum id_special special = id_special(exec->argv[id_at]);
+	if (special != ID_LAST && special != ID_LAST_ENTRY)
 		return 0;
 	bool is_stream = stream && object_type(stream) == OBJECT_STREAM;
 	struct stream_id id = is_stream ? stream_last_id(stream) : (struct stream_id){0};

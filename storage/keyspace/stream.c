@@ -13,6 +13,8 @@ static struct stream_id first_of(const struct stream_root *root)
 	struct raw_entry entry;
 	if (!tree_first((struct tree *)&root->tree, &path))
 		return (struct stream_id){0};
+	if (unlikely(path.leaf->away))
+		return block_fence(path.leaf).first;
 	entry_read(block_of(path.leaf), path.leaf->bytes + block_of(path.leaf)->first_at, &entry);
 	return entry.id;
 }
@@ -32,20 +34,37 @@ struct stream_id stream_last_id(const struct object *stream) { return root_of(st
 
 bool stream_last_entry(const struct object *stream, struct stream_id *out)
 {
-	struct stream_walk walk;
-	struct stream_entry entry;
-	stream_walk(stream, (struct stream_id){0}, STREAM_ID_MAX, true, &walk);
-	if (!stream_next(&walk, &entry))
-		return false;
-	*out = entry.id;
-	return true;
+	struct tree_path path;
+	bool any = tree_last(collection_tree(stream), &path);
+	if (any)
+		*out = block_fence(path.leaf).last_living;
+	return any;
 }
 
+/* Are entries that the walk shows in its block? One without them need not be in memory. */
+static bool is_in_block(const struct stream_walk *walk)
+{
+	struct block_fence fence = block_fence(walk->path.leaf);
+	return stream_id_compare(fence.last_living, walk->from) >= 0 && stream_id_compare(fence.first, walk->to) <= 0;
+}
+
+static bool lacks_block(const struct stream_walk *walk) { return walk->path.leaf->away && is_in_block(walk); }
+
+/* The walk shows its block from the beginning, or nothing of it. */
 static void walk_begin(struct stream_walk *walk)
 {
 	const struct leaf *leaf = walk->path.leaf;
-	const struct block_head *head = block_of(leaf);
-	walk->at = leaf->bytes + (walk->backwards ? leaf->len : head->first_at);
+	walk->at = leaf->bytes + leaf->len;
+	if (likely(!leaf->away) && !walk->backwards)
+		walk->at = leaf->bytes + block_of(leaf)->first_at;
+}
+
+/* Where its block's entries end, in its direction. */
+static const uint8_t *walk_end(const struct stream_walk *walk)
+{
+	const struct leaf *leaf = walk->path.leaf;
+	bool to_begin = walk->backwards && likely(!leaf->away);
+	return leaf->bytes + (to_begin ? block_of(leaf)->first_at : leaf->len);
 }
 
 /* To the first entry that is not before an ID, in the path's block or at the beginning of the next. */
@@ -78,33 +97,39 @@ void stream_walk(const struct object *stream, struct stream_id from, struct stre
 	if (!tree_seek(tree, stream_key(backwards ? to : from), NULL, NULL, &out->path))
 		return;
 	walk_begin(out);
-	if (!backwards)
+	if (!backwards && likely(!out->path.leaf->away))
 		skip_to(out, from);
 }
 
-/* The next entry of the path's block, or of the one behind it. False: there is none. */
-static bool walk_forwards(struct stream_walk *walk, struct raw_entry *out)
+/* The block behind the walk's, in its direction. False: there is none that begins within its range, or behind whose
+ * beginning it goes on. */
+static bool walk_on(struct stream_walk *walk)
 {
-	while (walk->at == walk->path.leaf->bytes + walk->path.leaf->len) {
-		if (!tree_next(&walk->path))
-			return false;
-		walk_begin(walk);
-	}
-	entry_read(block_of(walk->path.leaf), walk->at, out);
-	walk->at = entry_end(out);
-	return true;
+	struct stream_id id = {tree_path_key(&walk->path).high, tree_path_key(&walk->path).low};
+	if (walk->backwards ? stream_id_compare(id, walk->from) <= 0 || !tree_prev(&walk->path)
+	                    : !tree_next(&walk->path))
+		return false;
+	walk_begin(walk);
+	return walk->backwards || tree_key_compare(tree_path_key(&walk->path), stream_key(walk->to)) <= 0;
 }
 
-static bool walk_backwards(struct stream_walk *walk, struct raw_entry *out)
+enum step { STEP_ENTRY, STEP_END, STEP_LACKS };
+
+/* The next entry of the walk's block, or of another that it leads to. */
+static enum step walk_step(struct stream_walk *walk, struct raw_entry *out)
 {
-	while (walk->at == walk->path.leaf->bytes + block_of(walk->path.leaf)->first_at) {
-		if (!tree_prev(&walk->path))
-			return false;
-		walk_begin(walk);
+	for (;;) {
+		if (unlikely(lacks_block(walk)))
+			return STEP_LACKS;
+		if (walk->at != walk_end(walk))
+			break;
+		if (!walk_on(walk))
+			return STEP_END;
 	}
-	walk->at = entry_before(walk->at);
+	walk->at = walk->backwards ? entry_before(walk->at) : walk->at;
 	entry_read(block_of(walk->path.leaf), walk->at, out);
-	return true;
+	walk->at = walk->backwards ? walk->at : entry_end(out);
+	return STEP_ENTRY;
 }
 
 static void show(const struct block_head *head, const struct raw_entry *raw, struct stream_entry *out)
@@ -116,20 +141,42 @@ static void show(const struct block_head *head, const struct raw_entry *raw, str
 	out->value = raw->values;
 }
 
+/* The next entry of the range that is no mark. */
+static enum step walk_shown(struct stream_walk *walk, struct raw_entry *out)
+{
+	enum step step = STEP_END;
+	while (walk->path.leaf && (step = walk_step(walk, out)) == STEP_ENTRY) {
+		bool before = stream_id_compare(out->id, walk->from) < 0;
+		bool behind = stream_id_compare(out->id, walk->to) > 0;
+		if (walk->backwards ? before : behind)
+			step = STEP_END;
+		else if (before || behind || out->flags & ENTRY_DELETED)
+			continue;
+		break;
+	}
+	if (step == STEP_END)
+		walk->path.leaf = NULL;
+	return step;
+}
+
 bool stream_next(struct stream_walk *walk, struct stream_entry *out)
 {
 	struct raw_entry raw;
-	while (walk->path.leaf && (walk->backwards ? walk_backwards(walk, &raw) : walk_forwards(walk, &raw))) {
-		bool before = stream_id_compare(raw.id, walk->from)<0, behind = stream_id_compare(raw.id, walk->to)> 0;
-		if (walk->backwards ? before : behind)
-			break;
-		if (before || behind || raw.flags & ENTRY_DELETED)
-			continue;
+	enum step step = walk_shown(walk, &raw);
+	assert(step != STEP_LACKS); /* whoever walks has what it needs in memory */
+	if (step == STEP_ENTRY)
 		show(block_of(walk->path.leaf), &raw, out);
-		return true;
-	}
-	walk->path.leaf = NULL;
-	return false;
+	return step == STEP_ENTRY;
+}
+
+bool stream_walk_lacks(const struct stream_walk *walk, uint64_t n)
+{
+	struct stream_walk copy = *walk;
+	struct raw_entry raw;
+	enum step step = STEP_ENTRY;
+	while (n-- > 0 && (step = walk_shown(&copy, &raw)) == STEP_ENTRY)
+		;
+	return step == STEP_LACKS;
 }
 
 void stream_field(struct stream_entry *entry, struct packed_element *field, struct packed_element *value)
@@ -181,10 +228,10 @@ static struct stream_added add(struct shard *shard, struct stream_root *root, st
 	return added;
 }
 
-/* The path leads to the block of the entry. */
+/* The path leads to the block of the entry, which is in memory. */
 static bool find_path(struct stream_root *root, struct stream_id id, struct tree_path *path, struct raw_entry *out)
 {
-	if (!tree_seek(&root->tree, stream_key(id), NULL, NULL, path))
+	if (!tree_seek(&root->tree, stream_key(id), NULL, NULL, path) || path->leaf->away)
 		return false;
 	const struct block_head *head = block_of(path->leaf);
 	const uint8_t *end = path->leaf->bytes + path->leaf->len;
@@ -218,7 +265,20 @@ static void delete_at(struct shard *shard, struct stream_root *root, struct tree
 		root->max_deleted = entry->id;
 }
 
-/* Nothing up to `to` stays. */
+/* Goes some of the block, but not all, if nothing up to `to` stays? */
+static bool cuts(const struct leaf *leaf, struct stream_id to)
+{
+	struct block_fence fence = block_fence(leaf);
+	return stream_id_compare(fence.first, to) <= 0 && stream_id_compare(fence.last, to) > 0;
+}
+
+/* The block that is cut then; false: none is. */
+static bool find_cut(struct tree *tree, struct stream_id to, struct tree_path *out)
+{
+	return tree_seek(tree, stream_key(to), NULL, NULL, out) && cuts(out->leaf, to);
+}
+
+/* Nothing up to `to` stays. The block that is cut is in memory. */
 static void trim(struct shard *shard, struct stream_root *root, struct stream_id to)
 {
 	struct tree_path path;
@@ -232,7 +292,7 @@ static void trim(struct shard *shard, struct stream_root *root, struct stream_id
 	bool more = tree_first(&root->tree, &path);
 	while (more && stream_id_compare(block_last(path.leaf), to) <= 0)
 		more = tree_remove(shard, &path);
-	if (!more || stream_id_compare(block_of(path.leaf)->id, to) > 0)
+	if (!more || !cuts(path.leaf, to))
 		return;
 	struct leaf *leaf = tree_own(shard, &path, 0);
 	uint32_t n = block_cut(leaf, to);
@@ -243,10 +303,15 @@ static void trim(struct shard *shard, struct stream_root *root, struct stream_id
 }
 
 /* No entry is greater than `last`, but marks at the end may be: then they go, as entries that come are put behind. */
+static bool sheds(const struct leaf *leaf, struct stream_id last)
+{
+	return stream_id_compare(block_last(leaf), last) > 0;
+}
+
 static void shed_marks(struct shard *shard, struct tree *tree, struct stream_id last)
 {
 	struct tree_path path;
-	if (!tree_last(tree, &path) || stream_id_compare(block_last(path.leaf), last) <= 0)
+	if (!tree_last(tree, &path) || !sheds(path.leaf, last))
 		return;
 	struct leaf *leaf = tree_own(shard, &path, 0);
 	uint32_t len = block_shed(leaf, last);
@@ -347,7 +412,9 @@ static bool apply_delete(struct collection *stream, struct slice *edits)
 static bool apply_trim(struct collection *stream, struct slice *edits)
 {
 	struct stream_id id;
-	if (!slice_take(edits, &id, sizeof(id)))
+	struct tree_path path;
+	if (!slice_take(edits, &id, sizeof(id)) ||
+	    (find_cut(&root_of(stream->object)->tree, id, &path) && path.leaf->away))
 		return false;
 	trim(stream->shard, root_of(stream->object), id);
 	return true;
@@ -357,11 +424,14 @@ static bool apply_set(struct collection *stream, struct slice *edits)
 {
 	struct stream_root *root = root_of(stream->object);
 	struct stream_id last, max_deleted, entry;
+	struct tree_path path;
 	uint64_t added;
 	if (!slice_take(edits, &last, sizeof(last)) || !slice_take(edits, &added, sizeof(added)) ||
 	    !slice_take(edits, &max_deleted, sizeof(max_deleted)))
 		return false;
 	if (stream_last_entry(stream->object, &entry) && stream_id_compare(last, entry) < 0)
+		return false;
+	if (tree_last(&root->tree, &path) && path.leaf->away && sheds(path.leaf, last))
 		return false;
 	set(stream->shard, root, last, added, max_deleted);
 	return true;
@@ -381,6 +451,8 @@ static bool apply(struct collection *stream, struct slice *edits)
 		return apply_trim(stream, edits);
 	case EDIT_SET:
 		return apply_set(stream, edits);
+	case EDIT_LEAF:
+		return cold_leaf_apply(stream, edits);
 	}
 	return groups_apply(stream, edit, edits);
 }
@@ -397,6 +469,69 @@ struct stream_root *stream_touched(struct collection *stream)
 
 void stream_touch(struct collection *stream) { (void)stream_touched(stream); }
 
+/* ---- blocks that are not in memory, or were not ------------------------------------------- */
+
+void stream_tell(struct collection *stream, struct stream_id from, uint64_t n)
+{
+	struct tree *tree = collection_tree(stream->object);
+	struct tree_path path;
+	if (likely(tree->back == 0) || !tree_seek(tree, stream_key(from), NULL, NULL, &path))
+		return;
+	uint64_t behind = path.before + path.leaf->count - 1; /* whole blocks: none of the first one's may be read */
+	cold_leaves_tell(stream, EDIT_LEAF, path.before, n < UINT64_MAX - behind ? behind + n : UINT64_MAX);
+}
+
+/* Before the last block is changed. */
+static void tell_last(struct collection *stream)
+{
+	struct tree_path path;
+	if (unlikely(collection_tree(stream->object)->back > 0) && tree_last(collection_tree(stream->object), &path))
+		cold_leaf_tell(stream, EDIT_LEAF, &path);
+}
+
+/* What a group has not read; what is pending in one from an ID on, in `limit` entries of any consumer. */
+static bool reach_own(const struct object *object, const struct reach_part *part, struct reach_part *out)
+{
+	const struct stream_group *group = stream_group_tagged(object, part->tag);
+	struct stream_id from = {part->from.high, part->from.low}, to = STREAM_ID_MAX;
+	if (!group)
+		return false;
+	if (part->own == STREAM_REACH_UNREAD) {
+		from = group->last;
+		if (!stream_id_increment(&from))
+			return false;
+	} else if (!group_pending_from(group, part->limit, &from, &to)) {
+		return false;
+	}
+	*out = (struct reach_part){.by = REACH_KEYS,
+	                           .from = stream_key(from),
+	                           .to = stream_key(to),
+	                           .limit = part->own == STREAM_REACH_UNREAD ? part->limit : UINT64_MAX};
+	return true;
+}
+
+struct reach stream_reach(struct stream_id from, struct stream_id to, bool backwards, uint64_t limit)
+{
+	return (struct reach){1,
+	                      {{.by = REACH_KEYS,
+	                        .from = stream_key(from),
+	                        .to = stream_key(to),
+	                        .backwards = backwards,
+	                        .limit = limit}}};
+}
+
+struct reach stream_reach_group(enum stream_reach what, struct slice group, struct stream_id from, uint64_t limit)
+{
+	return (struct reach){1,
+	                      {{.by = REACH_OWN,
+	                        .own = what,
+	                        .from = stream_key(from),
+	                        .limit = limit,
+	                        .tag = stream_group_tag(group)}}};
+}
+
+/* ---- adding and deleting -------------------------------------------------------------------- */
+
 enum { ITEMS_NEAR = 32 };
 
 void stream_add(struct collection *stream, struct stream_id id, const struct slice *fields, uint32_t n_fields)
@@ -408,7 +543,9 @@ void stream_add(struct collection *stream, struct stream_id id, const struct sli
 	for (uint32_t i = 0; i < 2 * n_fields; i++)
 		items[i] = (struct stream_item){.text = fields[i]};
 	struct stream_items all = stream_items(items, n_fields);
-	struct stream_added added = add(stream->shard, stream_touched(stream), id, &all);
+	struct stream_root *root = stream_touched(stream);
+	tell_last(stream);
+	struct stream_added added = add(stream->shard, root, id, &all);
 	note_add(stream, id, &added, n_fields);
 }
 
@@ -419,6 +556,10 @@ bool stream_delete(struct collection *stream, struct stream_id id)
 	if (!find_path(root_of(stream->object), id, &path, &entry))
 		return false;
 	struct stream_root *root = stream_touched(stream);
+	if (unlikely(path.leaf->back)) {
+		cold_leaf_tell(stream, EDIT_LEAF, &path);
+		(void)find_path(root, id, &path, &entry);
+	}
 	note_id(stream, EDIT_DELETE, id);
 	delete_at(stream->shard, root, &path, &entry);
 	return true;
@@ -440,6 +581,12 @@ static bool goes_whole(const struct stream_trim *how, const struct leaf *leaf, u
 {
 	return how->by_id ? stream_id_compare(block_last(leaf), how->least) < 0
 	                  : left >= leaf->count && left - leaf->count >= how->length;
+}
+
+/* By ID; what is told by length is cut within it. */
+static bool stays_whole(const struct stream_trim *how, const struct leaf *leaf)
+{
+	return how->by_id && stream_id_compare(block_fence(leaf).first, how->least) >= 0;
 }
 
 static void plan_entries(const struct stream_trim *how, const struct leaf *leaf, uint64_t left, struct plan *plan)
@@ -472,7 +619,7 @@ static struct plan plan_trim(struct tree *tree, const struct stream_trim *how)
 			plan_block(&plan, leaf);
 			continue;
 		}
-		if (!how->whole_blocks)
+		if (!how->whole_blocks && (!leaf->away || !stays_whole(how, leaf)))
 			plan_entries(how, leaf, left, &plan);
 		break;
 	}
@@ -482,9 +629,12 @@ static struct plan plan_trim(struct tree *tree, const struct stream_trim *how)
 uint64_t stream_trim(struct collection *stream, const struct stream_trim *how)
 {
 	struct plan plan = plan_trim(collection_tree(stream->object), how);
+	struct tree_path path;
 	if (plan.removed == 0)
 		return 0;
 	struct stream_root *root = stream_touched(stream);
+	if (unlikely(root->tree.back > 0) && find_cut(&root->tree, plan.to, &path))
+		cold_leaf_tell(stream, EDIT_LEAF, &path);
 	note_id(stream, EDIT_TRIM, plan.to);
 	trim(stream->shard, root, plan.to);
 	return plan.removed;
@@ -493,6 +643,7 @@ uint64_t stream_trim(struct collection *stream, const struct stream_trim *how)
 void stream_set(struct collection *stream, struct stream_id last, uint64_t added, struct stream_id max_deleted)
 {
 	struct stream_root *root = stream_touched(stream);
+	tell_last(stream);
 	uint8_t *to = collection_edit(stream, 1 + 2 * sizeof(last) + sizeof(added));
 	if (to) {
 		*to++ = EDIT_SET;
@@ -588,6 +739,12 @@ static bool check_leaf(struct shard *shard, struct slice bytes, uint32_t count, 
 	return true;
 }
 
+static bool check_away(struct slice bytes, uint32_t count)
+{
+	struct stream_id id;
+	return block_check(bytes, count, NULL, &id);
+}
+
 enum { PART_STREAM, PART_GROUPS };
 
 /* IDs and counts, then each group with what is pending in it. */
@@ -651,6 +808,11 @@ static const struct collection_kind entries = {
         .root_size = sizeof(struct stream_root),
         .check_small = check_small,
         .check_leaf = check_leaf,
+        .check_away = check_away,
+        .fence_size = sizeof(struct block_fence),
+        .fence = block_take_fence,
+        .check_fence = block_check_fence,
+        .reach = reach_own,
         .complete = complete,
         .let_go = let_go,
         .share = share,

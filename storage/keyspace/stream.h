@@ -7,6 +7,8 @@
  *           blocks end, approximate trimming cuts, at the same places as Redis.
  * Groups    A group has read up to an ID; what its consumers have not acknowledged is pending: by ID in the group,
  *           by ID in each consumer.
+ * Memory    Blocks of a large one leave it one by one (cold_leaf.h). What is known of one that is away: its first and
+ *           last entry's ID. So facts, adding, and trimming whole blocks need none. What is pending stays.
  * Edits     Results, times included; a group's are written and applied by stream_groups.c, all others by stream.c.
  * Costs     Adding: the bytes of the entry, in place. Trimming: a little for each block, marks in one. Copying and
  *           freeing: a little for each group and consumer, the rest is shared, and freed in slices.
@@ -16,6 +18,7 @@
 
 #include "engine/base/buf.h"
 #include "storage/collections/packed.h"
+#include "storage/keyspace/cold_leaf.h"
 #include "storage/keyspace/collection.h"
 #include "storage/keyspace/pending.h"
 #include "storage/keyspace/stream_id.h"
@@ -57,6 +60,16 @@ void stream_field(struct stream_entry *entry, struct packed_element *field, stru
 
 /* How many entries a walk will show, `limit` at most. */
 uint64_t stream_count(const struct stream_walk *walk, uint64_t limit);
+
+/* What a call needs in memory: what a walk shows, `limit` entries of it at most. */
+struct reach stream_reach(struct stream_id from, struct stream_id to, bool backwards, uint64_t limit);
+
+/* And what it needs that names a group. */
+enum stream_reach {
+	STREAM_REACH_UNREAD,  /* the first entries that the group has not read */
+	STREAM_REACH_PENDING, /* as many that are pending in it, from an ID on, at whichever consumer */
+};
+struct reach stream_reach_group(enum stream_reach what, struct slice group, struct stream_id from, uint64_t limit);
 
 /* The entry of an ID; false: there is none. */
 bool stream_find(const struct object *stream, struct stream_id id, struct stream_entry *out);

@@ -64,8 +64,52 @@ const uint8_t *entry_before(const uint8_t *end)
 struct stream_id block_last(const struct leaf *leaf)
 {
 	struct raw_entry entry;
+	if (unlikely(leaf->away))
+		return block_fence(leaf).last;
 	entry_read(block_of(leaf), place(block_of(leaf), block_of(leaf)->last_at), &entry);
 	return entry.id;
+}
+
+/* ---- fences --------------------------------------------------------------------------- */
+
+/* The bytes need not be aligned. */
+static struct block_fence fence_of(struct slice bytes)
+{
+	struct block_head head;
+	struct raw_entry first, last;
+	memcpy(&head, bytes.ptr, sizeof(head));
+	entry_read(&head, bytes.ptr + head.first_at, &first);
+	entry_read(&head, bytes.ptr + head.last_at, &last);
+	struct block_fence fence = {.id = head.id, .first = first.id, .last = last.id};
+	while (last.flags & ENTRY_DELETED)
+		entry_read(&head, entry_before(last.at), &last);
+	fence.last_living = last.id;
+	return fence;
+}
+
+struct block_fence block_fence(const struct leaf *leaf)
+{
+	struct block_fence fence;
+	if (likely(!leaf->away))
+		return fence_of(slice_of(leaf->bytes, leaf->len));
+	memcpy(&fence, cold_leaf_fence(leaf), sizeof(fence));
+	return fence;
+}
+
+void block_take_fence(struct slice bytes, uint8_t *out)
+{
+	struct block_fence fence = fence_of(bytes);
+	memcpy(out, &fence, sizeof(fence));
+}
+
+bool block_check_fence(const uint8_t *bytes, const struct leaf *before, struct tree_key *out_key)
+{
+	struct block_fence fence;
+	memcpy(&fence, bytes, sizeof(fence));
+	*out_key = stream_key(fence.id);
+	return (!before || stream_id_compare(block_last(before), fence.id) < 0) &&
+	       stream_id_compare(fence.id, fence.first) <= 0 && stream_id_compare(fence.first, fence.last_living) <= 0 &&
+	       stream_id_compare(fence.last_living, fence.last) <= 0;
 }
 
 /* ---- how large blocks may be ----------------------------------------------------------- */
@@ -220,13 +264,14 @@ struct stream_added block_add(struct shard *shard, struct tree *tree, struct str
 {
 	struct tree_path path;
 	bool there = tree_last(tree, &path);
-	if (likely(there && takes(shard, path.leaf, items->text_len)))
+	bool away = there && path.leaf->away;
+	if (likely(there && !away && takes(shard, path.leaf, items->text_len)))
 		return add_to(shard, &path, stream_key(block_of(path.leaf)->id), id, items,
 		              names_equal(block_of(path.leaf), items));
-	if (there)
-		finish(shard, &path);
-	else
+	if (!there)
 		path = (struct tree_path){.tree = tree};
+	else if (!away)
+		finish(shard, &path);
 	return begin(shard, &path, id, items);
 }
 

@@ -103,6 +103,31 @@ struct stream_consumer *group_consumer(const struct stream_group *group, struct 
 	return group_consumer_at(group, at);
 }
 
+uint64_t stream_group_tag(struct slice name) { return key_hash(0, name); }
+
+const struct stream_group *stream_group_tagged(const struct object *stream, uint64_t tag)
+{
+	for (uint32_t i = 0; i < stream_groups(stream); i++)
+		if (stream_group_tag(stream_group_at(stream, i)->name) == tag)
+			return stream_group_at(stream, i);
+	return NULL;
+}
+
+bool group_pending_from(const struct stream_group *group, uint64_t limit, struct stream_id *from,
+                        struct stream_id *out_to)
+{
+	struct tree pending = group->pending; /* paths may lead to changes, these do not */
+	struct ids_walk walk;
+	const struct pending *one;
+	uint64_t n = 0;
+	ids_walk(&pending, pending_size, *from, &walk);
+	for (; n < limit && (one = ids_next(&walk, pending_size)); n++) {
+		*from = n == 0 ? one->id : *from;
+		*out_to = one->id;
+	}
+	return n > 0;
+}
+
 /* ---- how much was read ------------------------------------------------------------------ */
 
 /* May an entry from `id` on have been deleted by name? */
@@ -528,8 +553,26 @@ static bool apply_deliver(struct collection *stream, struct stream_group *group,
 	if (!TAKE(edits, n) || !TAKE(edits, noted) || !TAKE(edits, now_ms) || !stream_id_increment(&from))
 		return false;
 	stream_walk(stream->object, from, STREAM_ID_MAX, false, &walk);
+	if (unlikely(object_has_away(stream->object)) && stream_walk_lacks(&walk, n))
+		return false;
 	deliver(stream, group, consumer, &walk, n, noted, now_ms);
 	return true;
+}
+
+/* Is there an entry among those that are repeated that may be in a block that is not in memory? */
+static bool repeat_lacks(const struct object *stream, struct stream_consumer *consumer, struct stream_id from,
+                         uint64_t n)
+{
+	struct ids_walk ids;
+	struct stream_walk walk;
+	const struct stream_id *id;
+	bool lacks = false;
+	ids_walk(&consumer->pending, id_size, from, &ids);
+	while (!lacks && n-- > 0 && (id = ids_next(&ids, id_size))) {
+		stream_walk(stream, *id, *id, false, &walk);
+		lacks = stream_walk_lacks(&walk, 1);
+	}
+	return lacks;
 }
 
 static bool apply_both(struct collection *stream, enum group_edit edit, struct slice *edits)
@@ -548,7 +591,8 @@ static bool apply_both(struct collection *stream, enum group_edit edit, struct s
 	case EDIT_DELIVER:
 		return apply_deliver(stream, group, consumer, edits);
 	case EDIT_REPEAT:
-		if (!TAKE(edits, id) || !TAKE(edits, n) || !TAKE(edits, time_ms))
+		if (!TAKE(edits, id) || !TAKE(edits, n) || !TAKE(edits, time_ms) ||
+		    (unlikely(object_has_away(stream->object)) && repeat_lacks(stream->object, consumer, id, n)))
 			return false;
 		repeat(stream, group, consumer, id, n, time_ms);
 		return true;
@@ -631,18 +675,31 @@ void consumer_delete(struct collection *stream, struct stream_group *group, stru
 void group_deliver(struct collection *stream, struct stream_group *group, struct stream_consumer *consumer,
                    const struct stream_walk *walk, uint32_t n, bool noted, int64_t now_ms)
 {
-	struct stream_walk copy = *walk;
+	struct stream_walk copy = *walk; /* a block that is told may be another then: this one stays while others have it */
 	(void)stream_touched(stream);
+	stream_tell(stream, walk->from, n);
 	uint32_t at = place_of(stream, group), which = consumer_place(group, consumer->name);
 	uint8_t flag = noted;
 	SAY(stream, EDIT_DELIVER, PART(at), PART(which), PART(n), PART(flag), PART(now_ms));
 	deliver(stream, group, consumer, &copy, n, noted, now_ms);
 }
 
+/* Whoever applies the edit looks whether the entries are there. */
+static void tell_repeated(struct collection *stream, struct stream_consumer *consumer, struct stream_id from,
+                          uint64_t n)
+{
+	struct ids_walk ids;
+	const struct stream_id *id;
+	ids_walk(&consumer->pending, id_size, from, &ids);
+	while (collection_tree(stream->object)->back > 0 && n-- > 0 && (id = ids_next(&ids, id_size)))
+		stream_tell(stream, *id, 0);
+}
+
 void group_repeat(struct collection *stream, struct stream_group *group, struct stream_consumer *consumer,
                   struct stream_id from, uint64_t n, int64_t now_ms)
 {
 	(void)stream_touched(stream);
+	tell_repeated(stream, consumer, from, n);
 	uint32_t at = place_of(stream, group), which = consumer_place(group, consumer->name);
 	SAY(stream, EDIT_REPEAT, PART(at), PART(which), PART(from), PART(n), PART(now_ms));
 	repeat(stream, group, consumer, from, n, now_ms);

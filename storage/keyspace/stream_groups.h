@@ -39,6 +39,15 @@ struct stream_group *stream_group_at(const struct object *stream, uint32_t at); 
 struct stream_group *stream_group(const struct object *stream, struct slice name); /* NULL: none */
 struct stream_consumer *group_consumer_at(const struct stream_group *group, uint32_t at);
 struct stream_consumer *group_consumer(const struct stream_group *group, struct slice name);
+
+/* A number that stands for a name, and the group that has it. */
+uint64_t stream_group_tag(struct slice name);
+const struct stream_group *stream_group_tagged(const struct object *stream, uint64_t tag); /* NULL: none */
+
+/* The first and the last of up to `limit` pending entries from *from on; false: there are none. */
+bool group_pending_from(const struct stream_group *group, uint64_t limit, struct stream_id *from,
+                        struct stream_id *out_to);
+
 static inline struct stream_consumer *pending_owner(const struct stream_group *group, const struct pending *pending)
 {
 	return group->consumers[pending_consumer(pending)];

@@ -115,7 +115,7 @@ static struct key key_of_leaving(const struct batch *batch, const struct leaving
 /* A transaction that is not decided must not be told by a pointer to what it wrote. */
 static bool may_move(const struct tier *tier, uint64_t hash) { return !lock_is_held(tier->shard->locks, hash); }
 
-/* Waiting clients are shown their key at once, in code that cannot fetch. */
+/* Waiting clients are shown their key at once. What they mostly want of a large collection is at its end. */
 static bool may_leave(const struct tier *tier, const struct key *key)
 {
 	return may_move(tier, key->hash) && !waits_last(tier->shard, key);
@@ -161,7 +161,7 @@ static void chill_leaf(struct tier *tier, const struct key *key, const struct le
 {
 	struct tree_path path;
 	struct object *object = keyspace_peek(tier->shard, key);
-	if (!object || object_is_lent(object) || !may_leave(tier, key) ||
+	if (!object || object_is_lent(object) || !may_move(tier, key->hash) ||
 	    !cold_leaf_find(object, one->leaf, one->before, &path))
 		return;
 	cold_leaf_send(tier->shard, object, &path, &one->to);
@@ -321,11 +321,12 @@ static void take_one(struct gathering *g, struct object *object)
 	struct tier *tier = g->tier;
 	struct key key = key_of_object(tier->shard, object, g->walk.keyspace);
 	size_t memory = object_memory(object);
-	if (!may_leave(tier, &key)) {
+	bool by_leaf = object_leaves_by_leaf(object);
+	if (by_leaf ? !may_move(tier, key.hash) : !may_leave(tier, &key)) {
 		g->walk.busy++;
 		return;
 	}
-	if (object_leaves_by_leaf(object)) {
+	if (by_leaf) {
 		take_leaves(g, object, key);
 		return;
 	}

@@ -2,7 +2,7 @@
 
 #include "engine/base/number.h"
 
-enum { MEMBERS = 24, LONG_FROM = 20, SCORES = 10, FIELDS = 3, CONSUMERS = 3, IDS = 20 };
+enum { MEMBERS = 24, LONG_FROM = 20, SCORES = 10, FIELDS = 3, CONSUMERS = 3, IDS = 20, IDS_TIERED = 80 };
 
 /* ---- steps --------------------------------------------------------------------------------- */
 
@@ -103,7 +103,7 @@ void draw_stream(struct client *c, struct step *step)
 	step->verb = PICK(c, XADD, XADD, XADD, XADD, XDEL, XTRIM, XGROUP_CREATE, XREADGROUP, XREADGROUP, XREADGROUP,
 	                  XACK, XACK, XLEN, XRANGE, XPENDING);
 	step->name = key_text(c, step->keys[0]);
-	step->number = 1 + (int64_t)sim_below(c->sim, IDS);
+	step->number = 1 + (int64_t)sim_below(c->sim, c->config->memory_bytes ? IDS_TIERED : IDS);
 	switch (step->verb) {
 	case XADD:
 		step->n_values = 2;

@@ -146,6 +146,14 @@ static void draw_collections(struct config *c)
 		c->mix[kind] /= 4;
 }
 
+/* Where memory is short: long ones, whose blocks leave one by one. */
+static void draw_streams(struct config *c)
+{
+	uint64_t state = c->seed * 0xd1342543de82ef95u + 9, *s = &state;
+	if (c->memory_bytes && one_in(s, 3))
+		c->mix[MIX_STREAM] = 300;
+}
+
 /* Clients that mostly wait, for few elements, while others leave, unblock them, or come just then; on a slow disk,
  * half of them, so that what was served is long under way. */
 static void starve(uint64_t *s, struct config *c)
@@ -246,6 +254,7 @@ struct config config_draw(uint64_t seed, enum play play)
 	draw_lists(&c);
 	if (!contended)
 		draw_collections(&c);
+	draw_streams(&c);
 	draw_waits(&c, play);
 	draw_scripts(&c, play);
 	draw_tracking(&c, play);
@@ -350,6 +359,7 @@ struct config config_draw_durable(uint64_t seed, enum play play)
 	draw_lists(&c);
 	if (play != PLAY_HURRY)
 		draw_collections(&c);
+	draw_streams(&c);
 	draw_waits(&c, PLAY_ANYTHING);
 	draw_scripts(&c, PLAY_ANYTHING);
 	return c;
